@@ -1,0 +1,159 @@
+//! One HTTP exchange: body out, vectors or a failure back. The key goes into one header and nowhere else;
+//! redirects and the environment's proxies are not followed.
+
+use std::fs;
+use std::io::Read;
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+use super::endpoint::BaseUrl;
+use super::failure::Failure;
+use super::key::ApiKey;
+use super::vector;
+use crate::gemini::error;
+use crate::gemini::request::Purpose;
+use crate::gemini::response::{self, Answer};
+
+/// The most that is read of one answer, packed and unpacked; 100 vectors of 3,072 take 7 MB.
+const MAX_ANSWER_BYTES: u64 = 32 * 1024 * 1024;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Connection {
+    pub base_url: BaseUrl,
+    /// PEM file with the authorities to trust instead of the built-in ones.
+    pub ca_file: Option<String>,
+    pub proxy: Option<String>,
+    pub timeout: Duration,
+    /// Connections kept open for the next requests.
+    pub keep_alive: usize,
+}
+
+#[derive(Debug)]
+pub enum ConnectionFault {
+    CaFile { path: String, reason: String },
+    Proxy { reason: String },
+}
+
+/// An open pool of connections to one endpoint; clones share it.
+#[derive(Clone)]
+pub struct Client {
+    agent: Agent,
+    connection: Connection,
+}
+
+impl Client {
+    pub fn new(connection: Connection) -> Result<Client, ConnectionFault> {
+        let mut tls = TlsConfig::builder();
+        if let Some(path) = &connection.ca_file {
+            tls = tls.root_certs(authorities(path)?);
+        }
+        let proxy = match &connection.proxy {
+            // The reason is left out: a proxy's URL may carry a password.
+            Some(url) => Some(ureq::Proxy::new(url).map_err(|_| ConnectionFault::Proxy {
+                reason: "it is not a proxy URL such as http://proxy.example:3128".into(),
+            })?),
+            None => None,
+        };
+        let agent = Agent::config_builder()
+            .tls_config(tls.build())
+            .proxy(proxy)
+            .timeout_global(Some(connection.timeout))
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .max_idle_connections(connection.keep_alive)
+            .max_idle_connections_per_host(connection.keep_alive)
+            .user_agent(concat!("embedding_backfill/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .new_agent();
+        Ok(Client { agent, connection })
+    }
+
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Embeds `texts` in one request. Blocks; for worker threads only.
+    pub fn embed(
+        &self,
+        key: &ApiKey,
+        purpose: &Purpose,
+        texts: &[String],
+    ) -> Result<Answer, Failure> {
+        let body = purpose.body(texts).map_err(|e| Failure::Malformed {
+            reason: e.to_string(),
+        })?;
+        let (status, body) = self.post(key, &purpose.path(), &body)?;
+        if status != 200 {
+            let error = error::parse(status, &body, |words| key.scrub(words));
+            return Err(Failure::Refused(error));
+        }
+        let mut answer = response::parse(&body).map_err(|e| Failure::Malformed {
+            reason: error::one_line(&key.scrub(&e.to_string())),
+        })?;
+        vector::believe(&mut answer.vectors, texts.len(), purpose.dimensions)
+            .map_err(Failure::Vector)?;
+        Ok(answer)
+    }
+
+    fn post(&self, key: &ApiKey, path: &str, body: &[u8]) -> Result<(u16, Vec<u8>), Failure> {
+        let mut response = self
+            .agent
+            .post(self.connection.base_url.join(path))
+            .header("content-type", "application/json")
+            .header("x-goog-api-key", key.expose())
+            .send(body)
+            .map_err(|e| self.failure(e))?;
+        let mut bytes = Vec::new();
+        response
+            .body_mut()
+            .with_config()
+            .limit(MAX_ANSWER_BYTES)
+            .reader()
+            .take(MAX_ANSWER_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|e| self.failure(ureq::Error::from(e)))?;
+        if bytes.len() as u64 > MAX_ANSWER_BYTES {
+            return Err(Failure::TooLarge {
+                limit: MAX_ANSWER_BYTES,
+            });
+        }
+        Ok((response.status().as_u16(), bytes))
+    }
+
+    fn failure(&self, error: ureq::Error) -> Failure {
+        let host = self.connection.base_url.host().to_owned();
+        match error {
+            ureq::Error::Timeout(_) => Failure::Timeout {
+                host,
+                seconds: self.connection.timeout.as_secs(),
+            },
+            ureq::Error::BodyExceedsLimit(limit) => Failure::TooLarge { limit },
+            other => Failure::Transport {
+                host,
+                reason: other.to_string(),
+            },
+        }
+    }
+}
+
+fn authorities(path: &str) -> Result<RootCerts, ConnectionFault> {
+    let fault = |reason: String| ConnectionFault::CaFile {
+        path: path.into(),
+        reason,
+    };
+    let pem = fs::read(path).map_err(|e| fault(e.to_string()))?;
+    let certificates = ureq::tls::parse_pem(&pem)
+        .filter_map(|item| match item {
+            Ok(ureq::tls::PemItem::Certificate(certificate)) => Some(Ok(certificate)),
+            Ok(_) => None,
+            Err(e) => Some(Err(fault(e.to_string()))),
+        })
+        .collect::<Result<Vec<Certificate<'static>>, _>>()?;
+    if certificates.is_empty() {
+        return Err(fault("it has no certificate in PEM form".into()));
+    }
+    Ok(RootCerts::new_with_certs(&certificates))
+}

@@ -1,0 +1,184 @@
+//! The API key: read from its file or the environment, carried in a type that never prints it.
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+const MAX_FILE_BYTES: u64 = 4096;
+
+/// Google's own names, in the order in which they are looked up.
+pub const ENVIRONMENT: [&str; 2] = ["GEMINI_API_KEY", "GOOGLE_API_KEY"];
+
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey(String);
+
+#[derive(Debug)]
+pub enum KeyFault {
+    /// Neither a file is set nor a variable of the environment.
+    NotSet,
+    Missing {
+        path: String,
+    },
+    Unreadable {
+        path: String,
+        error: io::Error,
+    },
+    NotARegularFile {
+        path: String,
+    },
+    /// Other users of the machine may read or write it.
+    OpenToOthers {
+        path: String,
+        mode: u32,
+    },
+    TooLarge {
+        path: String,
+        bytes: u64,
+    },
+    Empty {
+        source: String,
+    },
+    /// A line end, a space or a byte that no HTTP header can carry, inside the key.
+    NotAKey {
+        source: String,
+    },
+}
+
+impl ApiKey {
+    /// The key from `file`, else from the environment of the server.
+    pub fn load(file: Option<&str>) -> Result<ApiKey, KeyFault> {
+        if let Some(path) = file {
+            return ApiKey::from_file(path);
+        }
+        for name in ENVIRONMENT {
+            if let Some(value) = std::env::var_os(name) {
+                let source = format!("environment variable {name}");
+                return ApiKey::checked(value.as_encoded_bytes(), source);
+            }
+        }
+        Err(KeyFault::NotSet)
+    }
+
+    fn from_file(path: &str) -> Result<ApiKey, KeyFault> {
+        let unreadable = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => KeyFault::Missing { path: path.into() },
+            _ => KeyFault::Unreadable {
+                path: path.into(),
+                error,
+            },
+        };
+        // A FIFO would hold the backend in open(2) until somebody writes to it.
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(nix::libc::O_NONBLOCK)
+            .open(Path::new(path))
+            .map_err(unreadable)?;
+        // On the open file, so that what was checked is what is read.
+        let metadata = file.metadata().map_err(unreadable)?;
+        if !metadata.is_file() {
+            return Err(KeyFault::NotARegularFile { path: path.into() });
+        }
+        if metadata.mode() & 0o006 != 0 {
+            return Err(KeyFault::OpenToOthers {
+                path: path.into(),
+                mode: metadata.mode() & 0o7777,
+            });
+        }
+        if metadata.len() > MAX_FILE_BYTES {
+            return Err(KeyFault::TooLarge {
+                path: path.into(),
+                bytes: metadata.len(),
+            });
+        }
+        let mut bytes = Vec::new();
+        file.take(MAX_FILE_BYTES)
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
+        ApiKey::checked(&bytes, format!("file \"{path}\""))
+    }
+
+    fn checked(bytes: &[u8], source: String) -> Result<ApiKey, KeyFault> {
+        let key = bytes.trim_ascii();
+        match std::str::from_utf8(key) {
+            Ok("") => Err(KeyFault::Empty { source }),
+            Ok(key) if key.bytes().all(|b| b.is_ascii_graphic()) => Ok(ApiKey(key.to_owned())),
+            _ => Err(KeyFault::NotAKey { source }),
+        }
+    }
+
+    /// For the request header, and nothing else.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// `text` with the key blotted out, for words that came from outside.
+    pub fn scrub(&self, text: &str) -> String {
+        text.replace(&self.0, "***")
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(***)")
+    }
+}
+
+impl fmt::Display for KeyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSet => write!(f, "no API key is set"),
+            Self::Missing { path } => write!(f, "API key file \"{path}\" does not exist"),
+            Self::Unreadable { path, error } => {
+                write!(f, "could not read API key file \"{path}\": {error}")
+            }
+            Self::NotARegularFile { path } => {
+                write!(f, "API key file \"{path}\" is not a regular file")
+            }
+            Self::OpenToOthers { path, mode } => write!(
+                f,
+                "API key file \"{path}\" is open to other users (mode {mode:04o})"
+            ),
+            Self::TooLarge { path, bytes } => write!(
+                f,
+                "API key file \"{path}\" has {bytes} bytes, more than {MAX_FILE_BYTES}"
+            ),
+            Self::Empty { source } => write!(f, "the API key in {source} is empty"),
+            Self::NotAKey { source } => write!(
+                f,
+                "what is in {source} is not an API key: it has spaces, line ends or unprintable characters inside"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(bytes: &[u8]) -> Result<ApiKey, KeyFault> {
+        ApiKey::checked(bytes, "test".into())
+    }
+
+    #[test]
+    fn a_key_is_trimmed_and_never_printed() {
+        let key = checked(b"  AQ.secret-key_1\r\n").unwrap();
+        assert_eq!(key.expose(), "AQ.secret-key_1");
+        assert_eq!(format!("{key:?}"), "ApiKey(***)");
+        assert_eq!(key.scrub("bad key AQ.secret-key_1!"), "bad key ***!");
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        assert!(matches!(checked(b" \n"), Err(KeyFault::Empty { .. })));
+        for bytes in [
+            &b"two\nlines"[..],
+            b"a b",
+            b"\xff",
+            "schl\u{fc}ssel".as_bytes(),
+        ] {
+            assert!(matches!(checked(bytes), Err(KeyFault::NotAKey { .. })));
+        }
+    }
+}

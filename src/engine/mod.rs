@@ -1,0 +1,10 @@
+//! Requests in flight: from texts to vectors that can be believed. Knows no Postgres; its threads
+//! get owned data and give owned data back.
+
+pub mod batch;
+pub mod endpoint;
+pub mod failure;
+pub mod http;
+pub mod key;
+pub mod pipeline;
+pub mod vector;

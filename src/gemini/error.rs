@@ -1,0 +1,175 @@
+//! What a refusal by the API means. The bodies are `google.rpc.Status` as JSON; details come in any
+//! order and any number, so they are matched by their `@type`.
+
+use serde::Deserialize;
+use std::fmt;
+use std::time::Duration;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ApiError {
+    pub http_status: u16,
+    /// Google's words, cut to one short line.
+    pub message: String,
+    pub kind: Kind,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// The key is wrong, missing, leaked, of a refused type, or may not use this API.
+    Key,
+    /// The project can't be served: no billing, or a country without the free tier.
+    Project,
+    /// The model is unknown or retired.
+    Model,
+    /// A quota is used up.
+    Quota(Quota),
+    /// Something in the request is refused, often one text of many.
+    Request,
+    /// Overloaded, timed out or broken at Google's end: the same request may pass later.
+    Unavailable,
+    /// A redirect, or an answer that doesn't come from the API.
+    NotTheApi,
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Quota {
+    /// Google's name of the quota, where the body has it.
+    pub id: Option<String>,
+    /// How much of it there is in its period.
+    pub limit: Option<u64>,
+    pub retry_after: Option<Duration>,
+    pub period: Period,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Period {
+    Minute,
+    /// Not back before midnight Pacific time: never waited for.
+    Day,
+    #[default]
+    Unknown,
+}
+
+#[derive(Deserialize)]
+struct Body {
+    error: Status,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Status {
+    message: String,
+    status: String,
+    details: Vec<Detail>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct Detail {
+    #[serde(rename = "@type")]
+    type_url: String,
+    reason: String,
+    retry_delay: Option<String>,
+    violations: Vec<Violation>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct Violation {
+    quota_id: String,
+    quota_value: Option<String>,
+}
+
+/// Reads the body of any answer that is not a 200. `scrub` takes secrets out of its words before
+/// anything is cut off: half a key is a secret too.
+pub fn parse(http_status: u16, body: &[u8], scrub: impl Fn(&str) -> String) -> ApiError {
+    let Ok(Body { error }) = serde_json::from_slice::<Body>(body) else {
+        return ApiError {
+            http_status,
+            message: one_line(&scrub(&String::from_utf8_lossy(body))),
+            kind: kind_without_body(http_status),
+        };
+    };
+    ApiError {
+        http_status,
+        kind: kind(http_status, &error),
+        message: one_line(&scrub(&error.message)),
+    }
+}
+
+fn kind(http_status: u16, error: &Status) -> Kind {
+    let has_reason = |reason| error.details.iter().any(|d| d.reason == reason);
+    match http_status {
+        400 if has_reason("API_KEY_INVALID") => Kind::Key,
+        400 if error.status == "FAILED_PRECONDITION" => Kind::Project,
+        400 | 413 => Kind::Request,
+        401 | 403 => Kind::Key,
+        404 => Kind::Model,
+        429 => Kind::Quota(quota(error)),
+        other => kind_without_body(other),
+    }
+}
+
+fn kind_without_body(http_status: u16) -> Kind {
+    match http_status {
+        401 | 403 => Kind::Key,
+        413 => Kind::Request,
+        429 => Kind::Quota(Quota::default()),
+        408 | 499 | 500..=599 => Kind::Unavailable,
+        _ => Kind::NotTheApi,
+    }
+}
+
+fn quota(error: &Status) -> Quota {
+    let violations = || error.details.iter().flat_map(|d| &d.violations);
+    let named = |part: &str| violations().find(|v| v.quota_id.contains(part));
+    // A daily 429 carries a short retryDelay too, so the period is what counts.
+    let (violation, period) = match (named("PerDay"), named("PerMinute")) {
+        (Some(day), _) => (Some(day), Period::Day),
+        (None, Some(minute)) => (Some(minute), Period::Minute),
+        (None, None) => (violations().next(), Period::Unknown),
+    };
+    let zero = violations().find(|v| v.quota_value.as_deref() == Some("0"));
+    let violation = zero.or(violation);
+    Quota {
+        id: violation.map(|v| v.quota_id.clone()),
+        limit: violation
+            .and_then(|v| v.quota_value.as_deref())
+            .and_then(|value| value.parse().ok())
+            .or_else(|| error.message.contains("limit: 0").then_some(0)),
+        retry_after: error
+            .details
+            .iter()
+            .filter(|d| d.type_url.ends_with("google.rpc.RetryInfo"))
+            .find_map(|d| duration(d.retry_delay.as_deref()?)),
+        period,
+    }
+}
+
+/// A proto Duration such as "37s" or "41.5s". Google rounds it down, so a second is added.
+fn duration(text: &str) -> Option<Duration> {
+    let seconds: f64 = text.strip_suffix('s')?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds)
+        .ok()?
+        .checked_add(Duration::from_secs(1))
+}
+
+/// The message as one line without a full stop, of at most 300 characters.
+pub fn one_line(message: &str) -> String {
+    let words: Vec<&str> = message
+        .split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let line = words.join(" ");
+    let line = line.trim_end_matches('.');
+    match line.char_indices().nth(300) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HTTP {}: {}", self.http_status, self.message)
+    }
+}

@@ -1,0 +1,8 @@
+//! The wire: what goes to Google's embedding API as JSON, what comes back, and what its errors mean.
+//! Knows neither sockets nor Postgres.
+
+pub mod error;
+pub mod model;
+pub mod request;
+pub mod response;
+pub mod task;

@@ -1,0 +1,16 @@
+//! The caller's own SQL, `content` and `source_filter`: each must be exactly one expression before it
+//! becomes part of a statement, so that nothing else rides along.
+
+use super::error::Error;
+use super::sys::{self, Parsed};
+
+/// An expression that stands in parentheses of its own, whatever comment it ends with.
+pub fn checked(argument: &'static str, text: &str) -> Result<String, Error> {
+    let reason = match sys::parse_expression(text) {
+        Ok(Parsed::OneExpression) => return Ok(format!("({text}\n)")),
+        Ok(Parsed::NotOneExpression) => "it is not exactly one expression".to_owned(),
+        Ok(Parsed::Error(message)) => message,
+        Err(_) => "it has a zero byte".to_owned(),
+    };
+    Err(Error::Expression { argument, reason })
+}

@@ -1,0 +1,27 @@
+//! All that knows Postgres: names become catalog entries, rows become texts, vectors become rows,
+//! facts become SQLSTATEs. Only the backend's own thread runs here.
+
+mod candidates;
+mod error;
+mod expression;
+mod one_batch;
+mod preflight;
+mod report;
+mod run;
+mod settings;
+mod store;
+mod sys;
+mod target;
+mod vector_type;
+mod wait;
+
+use pgrx::prelude::*;
+
+pgrx::pg_module_magic!(name = c"embedding_backfill", version = c"0.1.0");
+
+/// Called once in each backend that loads the library.
+#[pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    settings::define();
+    run::forget_on_abort();
+}

@@ -1,0 +1,159 @@
+//! The settings `embedding_backfill.*`. What could send the key or the data elsewhere is the
+//! superuser's; what only shapes a run is the user's. Workers get a snapshot, never the settings.
+
+use std::cell::RefCell;
+use std::ffi::{CStr, CString};
+use std::time::Duration;
+
+use once_cell::unsync::OnceCell;
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
+
+use super::error::Error;
+use crate::engine::endpoint::BaseUrl;
+use crate::engine::http::{Client, Connection};
+use crate::engine::key::ApiKey;
+use crate::gemini::model;
+use crate::gemini::task::TaskType;
+
+const GOOGLE: &CStr = c"https://generativelanguage.googleapis.com/v1beta";
+
+type Text = GucSetting<Option<CString>>;
+
+static API_KEY_FILE: Text = Text::new(None);
+static BASE_URL: Text = Text::new(Some(GOOGLE));
+static CA_FILE: Text = Text::new(None);
+static PROXY: Text = Text::new(None);
+static MODEL: Text = Text::new(Some(c"gemini-embedding-2"));
+static TASK_TYPE: Text = Text::new(Some(c"RETRIEVAL_DOCUMENT"));
+static CONCURRENCY: GucSetting<i32> = GucSetting::<i32>::new(8);
+static REQUEST_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(60);
+
+pub fn define() {
+    // A hostile setter could have the server read any file's first bytes into an error, send the key
+    // to another host, or trust a forged certificate: superuser only, and hidden from others.
+    let guarded = GucFlags::SUPERUSER_ONLY | GucFlags::NO_SHOW_ALL;
+    let superuser = |name, short, long, setting| {
+        GucRegistry::define_string_guc(name, short, long, setting, GucContext::Suset, guarded)
+    };
+    superuser(
+        c"embedding_backfill.api_key_file",
+        c"File with the Gemini API key.",
+        c"A regular file of at most 4 KiB, readable by the server's user and not by others; read again for each run. Unset: GEMINI_API_KEY, then GOOGLE_API_KEY of the server's environment.",
+        &API_KEY_FILE,
+    );
+    superuser(
+        c"embedding_backfill.base_url",
+        c"Base URL of the embedding API, with its version.",
+        c"https, or http to a loopback address.",
+        &BASE_URL,
+    );
+    superuser(
+        c"embedding_backfill.ca_file",
+        c"PEM file with the certificate authorities to trust.",
+        c"Unset: Mozilla's list as built into the library.",
+        &CA_FILE,
+    );
+    superuser(
+        c"embedding_backfill.proxy",
+        c"Proxy for requests to the API, such as http://proxy.example:3128.",
+        c"The environment's HTTP_PROXY and HTTPS_PROXY are ignored.",
+        &PROXY,
+    );
+    // Each of these changes only what the caller's own run sends.
+    let user = |name, short, long, setting| {
+        GucRegistry::define_string_guc(
+            name,
+            short,
+            long,
+            setting,
+            GucContext::Userset,
+            GucFlags::default(),
+        )
+    };
+    user(
+        c"embedding_backfill.model",
+        c"Embedding model used where a call names none.",
+        c"gemini-embedding-2 or gemini-embedding-001. Vectors of different models don't compare.",
+        &MODEL,
+    );
+    user(
+        c"embedding_backfill.task_type",
+        c"What the vectors are for, as Google names it.",
+        c"RETRIEVAL_DOCUMENT for rows that are searched.",
+        &TASK_TYPE,
+    );
+    GucRegistry::define_int_guc(
+        c"embedding_backfill.concurrency",
+        c"Requests in flight.",
+        c"Each holds up to 100 texts and their vectors in memory.",
+        &CONCURRENCY,
+        1,
+        64,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"embedding_backfill.request_timeout",
+        c"Time after which an unanswered request is given up.",
+        c"",
+        &REQUEST_TIMEOUT,
+        1,
+        600,
+        GucContext::Userset,
+        GucFlags::UNIT_S,
+    );
+}
+
+/// The model that a call or the settings name.
+pub fn model_named(argument: Option<&str>) -> Result<&'static model::Model, Error> {
+    let setting = text(&MODEL);
+    let name = argument.or(setting.as_deref()).unwrap_or(model::DEFAULT);
+    model::find(name).map_err(Error::Model)
+}
+
+pub fn task_type() -> Result<TaskType, Error> {
+    let name = text(&TASK_TYPE).unwrap_or_default();
+    name.parse().map_err(|()| Error::TaskType { name })
+}
+
+pub fn concurrency() -> usize {
+    CONCURRENCY.get().unsigned_abs() as usize
+}
+
+pub fn api_key() -> Result<ApiKey, Error> {
+    ApiKey::load(text(&API_KEY_FILE).as_deref()).map_err(Error::Key)
+}
+
+thread_local! {
+    /// Connections stay open from one call to the next, as long as the settings stay the same.
+    static POOL: RefCell<OnceCell<Client>> = const { RefCell::new(OnceCell::new()) };
+}
+
+/// The backend's connections to the API under the settings in force.
+pub fn client() -> Result<Client, Error> {
+    let url = text(&BASE_URL).unwrap_or_default();
+    let connection = Connection {
+        base_url: BaseUrl::parse(&url).map_err(|fault| Error::BaseUrl { url, fault })?,
+        ca_file: text(&CA_FILE),
+        proxy: text(&PROXY),
+        timeout: Duration::from_secs(REQUEST_TIMEOUT.get().unsigned_abs().into()),
+        keep_alive: concurrency(),
+    };
+    POOL.with_borrow_mut(|pool| {
+        if pool
+            .get()
+            .is_some_and(|client| *client.connection() != connection)
+        {
+            pool.take();
+        }
+        pool.get_or_try_init(|| Client::new(connection))
+            .cloned()
+            .map_err(Error::Connection)
+    })
+}
+
+/// A text setting; an empty one counts as unset.
+fn text(setting: &Text) -> Option<String> {
+    let value = setting.get()?.to_string_lossy().into_owned();
+    (!value.trim().is_empty()).then_some(value)
+}

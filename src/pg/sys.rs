@@ -1,0 +1,223 @@
+//! The calls into Postgres that need `unsafe`, each behind a safe function. Nothing else of the
+//! project is unsafe but what pgrx's own macros write.
+#![allow(unsafe_code)]
+
+use std::ffi::{CString, NulError};
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use pgrx::pg_sys;
+use pgrx::pg_sys::submodules::panic::CaughtError;
+use pgrx::{PgSqlErrorCode, PgTryBuilder};
+
+/// Runs `f` with a search_path of `pg_catalog, pg_temp`, so that a catalog query means what it says
+/// whatever the caller's search_path has in front.
+pub fn with_pinned_search_path<R>(f: impl FnOnce() -> R) -> R {
+    // SAFETY: a nest level of our own; an error in `f` leaves it to Postgres's abort, which
+    // restores every level above the transaction's.
+    let level = unsafe {
+        let level = pg_sys::NewGUCNestLevel();
+        pg_sys::set_config_option(
+            c"search_path".as_ptr(),
+            c"pg_catalog, pg_temp".as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+        level
+    };
+    let result = f();
+    // SAFETY: the level opened above, closed once.
+    unsafe { pg_sys::AtEOXact_GUC(true, level) };
+    result
+}
+
+/// What Postgres's parser says of a text that should be one expression.
+#[derive(Debug)]
+pub enum Parsed {
+    OneExpression,
+    NotOneExpression,
+    Error(String),
+}
+
+/// Parses `text` the way PL/pgSQL parses an expression. The grammar lets a whole query's clauses
+/// follow, so everything but a single unnamed target is refused here.
+pub fn parse_expression(text: &str) -> Result<Parsed, NulError> {
+    let text = CString::new(text)?;
+    Ok(PgTryBuilder::new(|| {
+        // SAFETY: a NUL-terminated string in the server's encoding; the tree is palloc'd and only read.
+        let one = unsafe {
+            let list =
+                pg_sys::raw_parser(text.as_ptr(), pg_sys::RawParseMode::RAW_PARSE_PLPGSQL_EXPR);
+            is_one_expression(list)
+        };
+        match one {
+            true => Parsed::OneExpression,
+            false => Parsed::NotOneExpression,
+        }
+    })
+    .catch_when(PgSqlErrorCode::ERRCODE_SYNTAX_ERROR, |error| {
+        Parsed::Error(message_of(&error).to_owned())
+    })
+    .execute())
+}
+
+/// # Safety
+/// `list` is what `raw_parser` returned.
+unsafe fn is_one_expression(list: *mut pg_sys::List) -> bool {
+    // SAFETY: raw_parser gives a list of RawStmt; node tags are checked before each cast.
+    unsafe {
+        if list.is_null() || (*list).length != 1 {
+            return false;
+        }
+        let raw = (*(*list).elements).ptr_value.cast::<pg_sys::RawStmt>();
+        let statement = (*raw).stmt;
+        if statement.is_null() || (*statement).type_ != pg_sys::NodeTag::T_SelectStmt {
+            return false;
+        }
+        let select = &*statement.cast::<pg_sys::SelectStmt>();
+        let clauses = [
+            select.distinctClause,
+            select.fromClause,
+            select.groupClause,
+            select.windowClause,
+            select.valuesLists,
+            select.sortClause,
+            select.lockingClause,
+        ];
+        let nodes = [
+            select.whereClause,
+            select.havingClause,
+            select.limitOffset,
+            select.limitCount,
+        ];
+        let targets = select.targetList;
+        if clauses.iter().any(|clause| !clause.is_null())
+            || nodes.iter().any(|node| !node.is_null())
+            || targets.is_null()
+            || (*targets).length != 1
+        {
+            return false;
+        }
+        let target = &*(*(*targets).elements).ptr_value.cast::<pg_sys::ResTarget>();
+        target.name.is_null() && !is_star(target.val)
+    }
+}
+
+/// # Safety
+/// `node` is an expression of a raw parse tree.
+unsafe fn is_star(node: *mut pg_sys::Node) -> bool {
+    // SAFETY: the tag says that it is a ColumnRef, whose fields are a list of nodes that is never empty.
+    unsafe {
+        if node.is_null() || (*node).type_ != pg_sys::NodeTag::T_ColumnRef {
+            return false;
+        }
+        let fields = (*node.cast::<pg_sys::ColumnRef>()).fields;
+        let last = (*(*fields).elements.add((*fields).length as usize - 1))
+            .ptr_value
+            .cast::<pg_sys::Node>();
+        (*last).type_ == pg_sys::NodeTag::T_A_Star
+    }
+}
+
+/// The message of an error that Postgres or pgrx raised.
+pub fn message_of(error: &CaughtError) -> &str {
+    match error {
+        CaughtError::PostgresError(report)
+        | CaughtError::ErrorReport(report)
+        | CaughtError::RustPanic {
+            ereport: report, ..
+        } => report.message(),
+    }
+}
+
+/// Whether a COMMIT would fail because the client opened a transaction block.
+pub fn in_transaction_block() -> bool {
+    // SAFETY: reads backend-local state.
+    unsafe { pg_sys::IsTransactionBlock() }
+}
+
+/// The name of the database's encoding where it is not UTF-8, the only one that texts and names can
+/// cross in unharmed.
+pub fn other_encoding() -> Option<String> {
+    // SAFETY: reads backend-local state; the name is a static C string.
+    unsafe {
+        match pg_sys::GetDatabaseEncoding() {
+            encoding if encoding == pg_sys::pg_enc::PG_UTF8 as i32 => None,
+            _ => {
+                let name = std::ffi::CStr::from_ptr(pg_sys::GetDatabaseEncodingName());
+                Some(name.to_string_lossy().into_owned())
+            }
+        }
+    }
+}
+
+pub fn transaction_read_only() -> bool {
+    // SAFETY: reads backend-local state.
+    unsafe { pg_sys::XactReadOnly || pg_sys::RecoveryInProgress() }
+}
+
+/// Whether the procedure behind `call` was CALLed where it may commit.
+pub fn may_commit(call: pg_sys::FunctionCallInfo) -> bool {
+    // SAFETY: Postgres gives a procedure a CallContext, and any function a valid FunctionCallInfo.
+    unsafe {
+        let context = (*call).context;
+        !context.is_null()
+            && (*context).type_ == pg_sys::NodeTag::T_CallContext
+            && !(*context.cast::<pg_sys::CallContext>()).atomic
+    }
+}
+
+/// Ends the transaction of a procedure that `may_commit`, and opens the next, which has neither
+/// snapshot nor xid until something asks for one.
+pub fn commit() {
+    // SAFETY: SPI_connect_ext and SPI_finish are paired; an error in between is cleaned up by
+    // Postgres's abort. In an atomic context SPI_commit raises an error itself.
+    unsafe {
+        pg_sys::SPI_connect_ext(pg_sys::SPI_OPT_NONATOMIC as i32);
+        pg_sys::SPI_commit();
+        pg_sys::SPI_finish();
+    }
+}
+
+/// Sleeps until `fd` is readable or the backend's latch is set; returns whether `fd` is readable.
+/// The caller then serves interrupts. Dies with the postmaster.
+pub fn wait_readable(fd: BorrowedFd<'_>) -> bool {
+    let events = pg_sys::WL_LATCH_SET | pg_sys::WL_SOCKET_READABLE | pg_sys::WL_EXIT_ON_PM_DEATH;
+    // SAFETY: MyLatch is this backend's own; `fd` outlives the call.
+    unsafe {
+        let happened = pg_sys::WaitLatchOrSocket(
+            pg_sys::MyLatch,
+            events as i32,
+            fd.as_raw_fd(),
+            -1,
+            pg_sys::PG_WAIT_EXTENSION,
+        );
+        if happened & pg_sys::WL_LATCH_SET as i32 != 0 {
+            pg_sys::ResetLatch(pg_sys::MyLatch);
+        }
+        happened & pg_sys::WL_SOCKET_READABLE as i32 != 0
+    }
+}
+
+/// Calls `callback` at each abort of a transaction in this backend, from inside the abort: it may
+/// only drop memory, never raise an error or run a query.
+pub fn on_abort(callback: fn()) {
+    // SAFETY: `at_transaction_end` has the signature Postgres asks for, and the library is never
+    // unloaded; a function pointer fits the argument.
+    unsafe { pg_sys::RegisterXactCallback(Some(at_transaction_end), callback as *mut _) }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn at_transaction_end(
+    event: pg_sys::XactEvent::Type,
+    callback: *mut core::ffi::c_void,
+) {
+    if event == pg_sys::XactEvent::XACT_EVENT_ABORT {
+        // SAFETY: `on_abort` put a `fn()` there.
+        let callback: fn() = unsafe { std::mem::transmute(callback) };
+        callback();
+    }
+}

@@ -1,0 +1,194 @@
+//! `CALL embed_all_missing(…)`: all that is missing, committed as it goes.
+
+use std::{thread, time::Duration};
+
+use google_standin::Config;
+use support::{Db, Finished, denied, wait_until};
+
+use crate::fixtures::{filled, logs, right};
+
+#[test]
+fn it_fills_the_table_and_says_so() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 487);
+    assert_eq!(session.embed_all("'logs'").unwrap(), Finished::done(487, 0));
+
+    let stats = db.api.stats();
+    assert_eq!((stats.requests, stats.texts), (10, 487));
+    assert_eq!(right(&mut session, "logs"), 487);
+    assert_eq!(session.embed_all("'logs'").unwrap(), Finished::done(0, 0));
+    assert_eq!(db.api.stats().requests, 10);
+}
+
+#[test]
+fn an_empty_table_is_done() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 0);
+    assert_eq!(session.embed_all("'logs'").unwrap(), Finished::done(0, 0));
+    assert_eq!(db.api.stats().requests, 0);
+}
+
+// Would pass wrongly if the look came after the end, when all is committed anyway: it takes a count between none and all.
+#[test]
+fn another_session_sees_rows_before_the_call_ends() {
+    let db = Db::with(Config {
+        latency: Duration::from_millis(50),
+        ..Config::default()
+    });
+    db.set("concurrency", "1");
+    let mut watcher = db.session();
+    logs(&mut watcher, 100);
+    thread::scope(|scope| {
+        let call = scope.spawn(|| db.session().embed_all("'logs', 10").unwrap());
+        wait_until("some rows are filled and others not", || {
+            (1..100).contains(&filled(&mut watcher, "logs"))
+        });
+        assert_eq!(call.join().unwrap(), Finished::done(100, 0));
+    });
+    let transactions = watcher.number("SELECT count(DISTINCT xmin::text) FROM logs");
+    assert!(
+        transactions >= 5,
+        "100 rows in batches of 10 came in {transactions} transactions"
+    );
+}
+
+#[test]
+fn a_batch_above_100_is_split() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 450);
+    assert_eq!(
+        session.embed_all("'logs', 1000").unwrap(),
+        Finished::done(450, 0)
+    );
+    assert_eq!(db.api.stats().requests, 5);
+    assert_eq!(right(&mut session, "logs"), 450);
+}
+
+#[test]
+fn a_batch_below_100_is_the_size_of_a_request() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 45);
+    session.embed_all("'logs', 10").unwrap();
+    let sizes: Vec<usize> = db
+        .api
+        .requests()
+        .iter()
+        .map(|request| request.texts().len())
+        .collect();
+    assert_eq!(sizes.iter().sum::<usize>(), 45);
+    assert_eq!(sizes.len(), 5);
+    assert!(sizes.iter().all(|&size| size <= 10), "{sizes:?}");
+}
+
+#[test]
+fn a_transaction_block_is_refused_before_anything_is_sent() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 5);
+    let call = "CALL embed_all_missing('logs')";
+
+    let mut block = session.transaction().unwrap();
+    let error = denied(block.query_one(call, &[]), "25001", "transaction block");
+    assert!(error.hint().is_some());
+    block.rollback().unwrap();
+
+    denied(
+        session.batch_execute(&format!("SELECT 1; {call}")),
+        "25001",
+        "transaction block",
+    );
+    session.run(
+        "CREATE FUNCTION calls() RETURNS void LANGUAGE plpgsql AS $$
+         DECLARE a bigint; b bigint; c text;
+         BEGIN CALL embed_all_missing('logs', embedded => a, remaining => b, stopped_because => c); END $$",
+    );
+    denied(
+        session.query("SELECT calls()", &[]),
+        "2D000",
+        "invalid transaction termination",
+    );
+    let caught = "DO $$ DECLARE a bigint; b bigint; c text;
+                  BEGIN CALL embed_all_missing('logs', embedded => a, remaining => b, stopped_because => c);
+                  EXCEPTION WHEN division_by_zero THEN NULL; END $$";
+    denied(session.batch_execute(caught), "25001", "transaction block");
+
+    let said = db.psql(&["--single-transaction", "-c", "SELECT 1", "-c", call]);
+    assert!(
+        !said.ok && said.stderr.contains("transaction block"),
+        "{said:?}"
+    );
+
+    assert_eq!(db.api.stats().requests, 0);
+    assert_eq!(filled(&mut session, "logs"), 0);
+}
+
+#[test]
+fn a_do_block_and_a_procedure_may_call_it() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 30);
+    session.run(
+        "CREATE PROCEDURE nightly() LANGUAGE plpgsql AS $$
+         DECLARE embedded bigint; remaining bigint; stopped_because text;
+         BEGIN
+             CALL embed_all_missing('logs', 10, source_filter => 'id > 20', embedded => embedded,
+                                    remaining => remaining, stopped_because => stopped_because);
+             ASSERT (embedded, remaining, stopped_because) = (10, 0, 'done');
+         END $$;",
+    );
+    session.run("CALL nightly()");
+    session.run("DO $$ DECLARE a bigint; b bigint; c text; BEGIN CALL embed_all_missing('logs', 10, embedded => a, remaining => b, stopped_because => c); END $$");
+    assert_eq!(filled(&mut session, "logs"), 30);
+}
+
+#[test]
+fn what_was_paid_for_stays_when_the_api_refuses_in_the_middle() {
+    let db = Db::fresh();
+    db.set("concurrency", "1");
+    let mut session = db.session();
+    logs(&mut session, 50);
+    session.run("UPDATE logs SET body = 'poison' WHERE id = 30");
+    db.api
+        .set(|config| config.poison = Some("poison".to_owned()));
+    session.embed_all("'logs', 10").unwrap_err();
+
+    let paid = filled(&mut session, "logs");
+    assert!((20..50).contains(&paid), "{paid} rows are filled");
+    assert_eq!(right(&mut session, "logs"), paid as usize);
+    db.api.set(|config| config.poison = None);
+    assert_eq!(
+        session.embed_all("'logs', 10").unwrap(),
+        Finished::done(50 - paid, 0)
+    );
+}
+
+#[test]
+fn isolation_levels_do_not_matter() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 60);
+    for (level, rows) in [("repeatable read", 30), ("serializable", 60)] {
+        session.run(&format!("SET default_transaction_isolation = '{level}'"));
+        assert_eq!(
+            session
+                .embed(&format!("'logs', 10, source_filter => 'id <= {rows}'"))
+                .unwrap(),
+            10
+        );
+        assert_eq!(
+            session
+                .embed_all(&format!("'logs', source_filter => 'id <= {rows}'"))
+                .unwrap(),
+            Finished::done(20, 0)
+        );
+    }
+    assert_eq!(
+        session.text("SHOW default_transaction_isolation"),
+        "serializable"
+    );
+    assert_eq!(right(&mut session, "logs"), 60);
+}

@@ -1,0 +1,127 @@
+//! A private PostgreSQL server: its own data, its own socket directory, no TCP port that could be taken. Most stories share one;
+//! a story that needs another environment, preloaded libraries or another log level starts its own.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::LazyLock,
+};
+
+use crate::{install::Install, scratch};
+
+pub struct Cluster {
+    home: PathBuf,
+}
+
+static TEMPLATE: LazyLock<PathBuf> = LazyLock::new(|| {
+    let template = scratch::new_directory().join("data");
+    let mut initdb = Install::get().server("initdb");
+    initdb
+        .args([
+            "--username=postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--no-sync",
+            "--pgdata",
+        ])
+        .arg(&template);
+    succeed(&mut initdb);
+    template
+});
+
+static SHARED: LazyLock<Cluster> = LazyLock::new(|| Cluster::start(&[], &[]));
+
+impl Cluster {
+    /// The server that stories share; each has its own database there.
+    pub fn shared() -> &'static Cluster {
+        &SHARED
+    }
+
+    /// A server of one's own, with these settings and this environment; it stops when dropped.
+    pub fn start(settings: &[(&str, &str)], environment: &[(&str, &str)]) -> Cluster {
+        let cluster = Cluster {
+            home: scratch::new_directory(),
+        };
+        let mut copy = crate::install::as_server(Command::new("cp"));
+        succeed(copy.arg("-R").arg(&*TEMPLATE).arg(cluster.data()));
+
+        let socket = cluster.home.display().to_string();
+        let always = [
+            ("listen_addresses", ""),
+            ("unix_socket_directories", &socket),
+            // What is tested survives a crash of the server, never one of the machine.
+            ("fsync", "off"),
+            ("max_connections", "50"),
+            ("shared_buffers", "32MB"),
+            ("jit", "off"),
+        ];
+        let file = cluster.data().join("postgresql.conf");
+        let mut file = OpenOptions::new()
+            .append(true)
+            .open(file)
+            .expect("initdb wrote postgresql.conf");
+        for (name, value) in always.iter().chain(settings) {
+            writeln!(file, "{name} = '{value}'").expect("postgresql.conf is writable");
+        }
+
+        let mut start = Install::get().server("pg_ctl");
+        start
+            .args(["start", "--silent", "--wait", "--pgdata"])
+            .arg(cluster.data())
+            .arg("--log")
+            .arg(cluster.log_file());
+        start.envs(environment.iter().copied());
+        if !start.status().expect("pg_ctl can be run").success() {
+            panic!("the server does not start:\n{}", cluster.log());
+        }
+        cluster
+    }
+
+    /// The directory of its socket, which is what a client takes for its host.
+    pub fn host(&self) -> &Path {
+        &self.home
+    }
+
+    /// All that the server has logged so far.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.log_file()).unwrap_or_default()).into_owned()
+    }
+
+    pub fn config(&self, database: &str, user: &str) -> postgres::Config {
+        let mut config = postgres::Config::new();
+        config.host_path(&self.home).dbname(database).user(user);
+        config
+    }
+
+    fn data(&self) -> PathBuf {
+        self.home.join("data")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.home.join("log")
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let mut stop = Install::get().server("pg_ctl");
+        let _ = stop
+            .args(["stop", "--silent", "--mode", "immediate", "--pgdata"])
+            .arg(self.data())
+            .status();
+        let _ = fs::remove_dir_all(&self.home);
+    }
+}
+
+fn succeed(command: &mut Command) {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

@@ -1,0 +1,21 @@
+//! What the stories stand on: private PostgreSQL servers, a database and a stand-in for Google's API for each test, sessions
+//! that keep their notices, and checks that say in one call what must be true. It knows nothing of single stories.
+
+mod cluster;
+mod database;
+mod install;
+mod psql;
+mod refusal;
+mod scratch;
+mod session;
+mod vectors;
+mod wait;
+
+pub use cluster::Cluster;
+pub use database::Db;
+pub use install::{Install, clean};
+pub use psql::{Psql, Said};
+pub use refusal::{denied, refused};
+pub use session::{Finished, Session};
+pub use vectors::{Space, prompt};
+pub use wait::{timed, wait_until};

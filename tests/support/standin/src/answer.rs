@@ -1,0 +1,135 @@
+//! The answer with the vectors, laid out byte for byte as Google lays it out: indented by two, one float a line in its
+//! shortest form.
+
+use std::io::{self, Write};
+
+use crate::embed::Text;
+use crate::floats::{ALONE, IN_BATCH, write_blocks, write_values};
+use crate::models::Model;
+use crate::oracle::{BLOCK, Recipe};
+use crate::response::Response;
+use crate::semantics::Semantics;
+
+pub struct Answer {
+    pub model: &'static Model,
+    pub texts: Vec<Text>,
+    /// Of all texts together, as Google gives no other count.
+    pub tokens: u64,
+    /// `:embedContent` answers `embedding`, `:batchEmbedContents` a list `embeddings`.
+    pub batch: bool,
+}
+
+impl Answer {
+    pub fn write<W: Write>(
+        &self,
+        response: &mut Response<W>,
+        semantics: &Semantics,
+    ) -> io::Result<()> {
+        response.body().extend(match self.batch {
+            true => b"{\n  \"embeddings\": [\n    ".as_slice(),
+            false => b"{\n  \"embedding\": ",
+        });
+        for (at, text) in self.texts.iter().enumerate() {
+            if at > 0 {
+                response.body().extend(b",\n    ");
+            }
+            write_embedding(response.body(), self.indent(), |body| {
+                self.write_values(body, text, semantics);
+            });
+            response.flush_full()?;
+        }
+        if self.batch {
+            response.body().extend(b"\n  ]");
+        }
+        if self.model.reports_usage {
+            write_usage(response.body(), self.tokens)?;
+        }
+        response.body().extend(b"\n}\n");
+        Ok(())
+    }
+
+    fn write_values(&self, body: &mut Vec<u8>, text: &Text, semantics: &Semantics) {
+        let Text {
+            text,
+            dimensions,
+            task_type,
+            ..
+        } = text;
+        match semantics {
+            Semantics::Hash if self.batch && dimensions.is_multiple_of(BLOCK) => {
+                write_blocks(body, &Recipe::new(text, self.model, *dimensions, task_type));
+            }
+            _ => {
+                let mut values = Vec::new();
+                semantics.fill(&mut values, text, self.model, *dimensions, task_type);
+                write_values(body, &values, self.indent());
+            }
+        }
+    }
+
+    fn indent(&self) -> &'static [u8] {
+        if self.batch { IN_BATCH } else { ALONE }
+    }
+}
+
+/// `write` puts a comma behind each value.
+fn write_embedding(body: &mut Vec<u8>, indent: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+    body.extend(b"{");
+    body.extend(&indent[..indent.len() - 2]);
+    body.extend(b"\"values\": [");
+    write(body);
+    body.pop();
+    body.extend(&indent[..indent.len() - 2]);
+    body.extend(b"]");
+    body.extend(&indent[..indent.len() - 4]);
+    body.extend(b"}");
+}
+
+fn write_usage(body: &mut Vec<u8>, tokens: u64) -> io::Result<()> {
+    write!(
+        body,
+        r#",
+  "usageMetadata": {{
+    "promptTokenCount": {tokens},
+    "promptTokenDetails": [
+      {{
+        "modality": "TEXT",
+        "tokenCount": {tokens}
+      }}
+    ]
+  }}"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the file was recorded from had this many bytes, so each float of it must take as many as Google gave it.
+    #[test]
+    fn a_recorded_answer_gets_its_recorded_size() {
+        let file = include_str!("../bodies/200_gemini-embedding-2_batch_1text_768.json");
+        let file: serde_json::Value = serde_json::from_str(file).unwrap();
+        let recorded = &file["response"];
+        let values = recorded["body"]["embeddings"][0]["values"]
+            .as_array()
+            .unwrap();
+        let values: Vec<f32> = values
+            .iter()
+            .map(|value| value.as_f64().unwrap() as f32)
+            .collect();
+        let mut body = b"{\n  \"embeddings\": [\n    ".to_vec();
+        write_embedding(&mut body, IN_BATCH, |body| {
+            write_values(body, &values, IN_BATCH)
+        });
+        body.extend(b"\n  ]");
+        write_usage(&mut body, 8).unwrap();
+        body.extend(b"\n}\n");
+        assert_eq!(
+            body.len() as u64,
+            recorded["raw_body_bytes"].as_u64().unwrap()
+        );
+        let sent: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(sent, recorded["body"]);
+    }
+}

@@ -1,0 +1,73 @@
+//! What the stand-in is told to do. Every field may be changed while it runs; a request sees one consistent snapshot.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::reply::Reply;
+use crate::request::Request;
+use crate::semantics::Semantics;
+
+/// Decides on each request whether it gets a reply of its own; `None` serves it in the ordinary way.
+pub type Script = Arc<dyn Fn(&Request) -> Option<Reply> + Send + Sync>;
+
+#[derive(Clone)]
+pub struct Config {
+    /// The only key that is accepted.
+    pub key: String,
+    /// Time between reading a valid request and the first byte of its answer.
+    pub latency: Duration,
+    /// `None` is unlimited, `Some(0)` is Google's "limit: 0". Each text counts, not each request.
+    pub texts_per_minute: Option<u64>,
+    pub tokens_per_minute: Option<u64>,
+    pub texts_per_day: Option<u64>,
+    /// How long the "minute" and the "day" of the quotas last.
+    pub minute: Duration,
+    pub day: Duration,
+    /// A request with a text that contains this marker is refused as a whole, as Google refuses a text it can't embed.
+    pub poison: Option<String>,
+    /// 128 at Google; benchmarks may want smaller vectors.
+    pub min_dimensions: usize,
+    /// Compress answers for clients that ask for it.
+    pub gzip: bool,
+    /// Keep every request for `Standin::requests`.
+    pub record: bool,
+    pub semantics: Semantics,
+    /// Replies for the next requests, one each, whatever these ask for.
+    pub replies: VecDeque<Reply>,
+    /// Asked when `replies` is empty.
+    pub script: Option<Script>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            // The form of the keys that Google gives out since 2026.
+            key: "AQ.stand-in".into(),
+            latency: Duration::ZERO,
+            texts_per_minute: None,
+            tokens_per_minute: None,
+            texts_per_day: None,
+            minute: Duration::from_secs(60),
+            day: Duration::from_secs(24 * 60 * 60),
+            poison: None,
+            min_dimensions: 128,
+            gzip: true,
+            record: false,
+            semantics: Semantics::Hash,
+            replies: VecDeque::new(),
+            script: None,
+        }
+    }
+}
+
+impl Config {
+    /// Answers each request for which `script` gives a reply with that reply.
+    pub fn script(
+        mut self,
+        script: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static,
+    ) -> Self {
+        self.script = Some(Arc::new(script));
+        self
+    }
+}

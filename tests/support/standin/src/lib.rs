@@ -1,0 +1,43 @@
+//! A stand-in for Google's Gemini embedding API: an HTTP server on a loopback port, as strict as the real one, whose
+//! vectors are a function of the text. Used by tests, demo and benchmarks; it must never be more lenient than Google is,
+//! and never give a vector that `Standin::vector` does not give too.
+//!
+//! ```
+//! use google_standin::{Config, Standin};
+//! let google = Standin::start(Config::default());
+//! assert!(google.base_url().ends_with("/v1beta"));
+//! assert_eq!(google.stats().requests, 0);
+//! ```
+
+mod answer;
+mod config;
+mod connection;
+mod embed;
+mod errors;
+mod floats;
+mod http;
+mod models;
+mod oracle;
+mod protojson;
+mod quota;
+mod refusals;
+mod reply;
+mod request;
+mod response;
+mod semantics;
+mod server;
+mod service;
+mod shared;
+mod stats;
+mod tokens;
+mod words;
+
+pub use config::{Config, Script};
+pub use errors::ApiError;
+pub use oracle::{vector, vector_for};
+pub use reply::Reply;
+pub use request::Request;
+pub use semantics::Semantics;
+pub use server::Standin;
+pub use stats::Stats;
+pub use words::Words;

@@ -1,0 +1,118 @@
+//! The server as its user sees it, and the threads it runs: one that accepts, one a connection. Dropping it ends them
+//! all, whatever they wait for.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::connection;
+use crate::request::Request;
+use crate::shared::Shared;
+use crate::stats::Stats;
+
+/// A running stand-in, on a port of its own at 127.0.0.1.
+pub struct Standin {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+impl Standin {
+    /// # Panics
+    /// When no port can be had.
+    pub fn start(config: Config) -> Standin {
+        Standin::start_on(0, config).expect("a free port on 127.0.0.1")
+    }
+
+    /// Port 0 is any free port.
+    pub fn start_on(port: u16, config: Config) -> io::Result<Standin> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared::new(config));
+        let acceptor = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || accept(&listener, &shared))
+        };
+        Ok(Standin {
+            address,
+            shared,
+            acceptor: Some(acceptor),
+        })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// With the version, as clients that take a version in their base URL need it.
+    pub fn base_url(&self) -> String {
+        format!("http://{}/v1beta", self.address)
+    }
+
+    pub fn stats(&self) -> Stats {
+        self.shared.lock().stats
+    }
+
+    /// Waits until the stats are as told, at most for `timeout`; returns whether they became so.
+    pub fn wait_until(&self, timeout: Duration, told: impl Fn(&Stats) -> bool) -> bool {
+        self.shared.wait_until(timeout, told)
+    }
+
+    /// The requests so far, in the order of their arrival, if `Config::record` was on when they came.
+    pub fn requests(&self) -> Vec<Request> {
+        self.shared.lock().requests.clone()
+    }
+
+    /// Changes the behaviour from the next request on.
+    pub fn set(&self, change: impl FnOnce(&mut Config)) {
+        change(Arc::make_mut(&mut self.shared.lock().config));
+    }
+
+    /// The vector that is served for a text sent without task type.
+    pub fn vector(&self, text: &str, model: &str, dimensions: usize) -> Vec<f32> {
+        self.vector_for(text, model, dimensions, "")
+    }
+
+    /// The vector that is served for a text sent with a task type.
+    pub fn vector_for(
+        &self,
+        text: &str,
+        model: &str,
+        dimensions: usize,
+        task_type: &str,
+    ) -> Vec<f32> {
+        let config = Arc::clone(&self.shared.lock().config);
+        config.semantics.vector(text, model, dimensions, task_type)
+    }
+}
+
+impl Drop for Standin {
+    fn drop(&mut self) {
+        self.shared.stop();
+        // Wakes the acceptor; where even this fails it can't be waited for.
+        let woken = TcpStream::connect(self.address).is_ok();
+        if let Some(acceptor) = self.acceptor.take().filter(|_| woken) {
+            let _ = acceptor.join();
+        }
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    let mut handlers: Vec<JoinHandle<()>> = Vec::new();
+    while let Ok((stream, _)) = listener.accept() {
+        let Some(registered) = shared.connected(&stream) else {
+            break;
+        };
+        handlers.retain(|handler| !handler.is_finished());
+        handlers.push(thread::spawn(move || {
+            // What goes wrong on a connection is the client's to notice.
+            let _ = connection::serve(stream, registered.id, &registered.shared);
+        }));
+    }
+    for handler in handlers {
+        let _ = handler.join();
+    }
+}
