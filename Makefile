@@ -1,0 +1,45 @@
+# For a PostgreSQL that you have: make && sudo make install, with PG_CONFIG=/path/to/pg_config where it is not the one on PATH.
+# All else needs no PostgreSQL: it makes its own under target/.
+
+PG_CONFIG ?= pg_config
+
+.PHONY: build install demo demo-stop test lint unit test-pg15 test-pg16 test-pg18 clean help
+.NOTPARALLEL:
+
+build:
+	@scripts/extension.sh build "$(PG_CONFIG)"
+
+install:
+	@DESTDIR="$(DESTDIR)" scripts/extension.sh install "$(PG_CONFIG)"
+
+demo:
+	@API="$(API)" demo/demo.sh
+
+demo-stop:
+	@demo/stop.sh
+
+test: lint unit test-pg18 test-pg16 test-pg15
+
+lint:
+	@scripts/lint.sh
+
+unit:
+	cargo test --no-default-features
+	cargo test -p google-standin
+
+test-pg15 test-pg16 test-pg18: test-pg%:
+	@scripts/test.sh $*
+
+clean: demo-stop
+	rm -rf $(realpath target/pg) target
+
+help:
+	@echo "make                 build for the PostgreSQL whose pg_config is on PATH, or PG_CONFIG=/path/to/pg_config"
+	@echo "make install         copy what was built into it (PG_CONFIG, DESTDIR)"
+	@echo "make demo            a private PostgreSQL 18 and a stand-in for Google's API: 488 rows get their vectors"
+	@echo "make demo-stop       stop it and remove its data"
+	@echo "make test            all that follows"
+	@echo "make lint            formatting and lints"
+	@echo "make unit            tests that need no PostgreSQL"
+	@echo "make test-pg18       tests on private servers of one version; also test-pg16, test-pg15"
+	@echo "make clean           remove target/, with the private servers"

@@ -1,0 +1,59 @@
+# shellcheck shell=bash
+# Sourced by the project's scripts, never run: how they speak, what they may install, where they keep things, and as whom a
+# PostgreSQL server runs.
+set -euo pipefail
+umask 022
+export DEBIAN_FRONTEND=noninteractive
+
+root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+pg=$root/target/pg
+
+say() { printf '==> %s\n' "$*" >&2; }
+die() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+# need PROGRAM HOW: stops and names the command that installs what is missing.
+need() { "$1" --version >/dev/null 2>&1 || die "$1 is missing; install it with: $2"; }
+
+need_rust() {
+    need cargo "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
+    local component
+    for component in "$@"; do need "$component" "rustup component add ${component/cargo-/}"; done
+}
+
+may_install_packages() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+
+# Root's servers run as nobody, since PostgreSQL refuses to run as root.
+as_server=()
+if [ "$(id -u)" = 0 ]; then
+    as_server=(setpriv "--reuid=$(id -u nobody)" "--regid=$(id -g nobody)" --clear-groups --)
+fi
+
+# open_directory NAME: prints where target/NAME really is. Where the server's account can't enter the checkout, as in root's
+# home, that is outside of it, with a link to it in target/.
+open_directory() {
+    local link=$root/target/$1 directory=$root/target/$1
+    mkdir -p "$root/target"
+    if [ ! -e "$link" ]; then
+        if ! "${as_server[@]}" test -x "$root/target"; then
+            directory=/var/cache/embedding_backfill/$(cksum <<<"$root" | cut -d' ' -f1)/$1
+            say "the account that runs PostgreSQL can't enter $root: using $directory"
+            ln -sfn "$directory" "$link"
+        fi
+        mkdir -p "$directory"
+    fi
+    realpath "$link"
+}
+
+# bindgen reads PostgreSQL's headers with libclang: the machine's own, else the one that the test servers brought.
+set_libclang() {
+    [ -z "${LIBCLANG_PATH:-}" ] || return 0
+    local native
+    native=$(compgen -G "$pg/venv/lib/python3*/site-packages/clang/native" | head -n 1) || true
+    if [ -n "$native" ]; then
+        # That one comes without the compiler's own headers, such as stddef.h.
+        LIBCLANG_PATH=$native BINDGEN_EXTRA_CLANG_ARGS=-I$(cc -print-file-name=include)
+        export LIBCLANG_PATH BINDGEN_EXTRA_CLANG_ARGS
+    elif [ -z "$(find /usr/lib* /usr/local/lib* \( -name 'libclang.so*' -o -name 'libclang-[0-9]*.so*' \) -print -quit)" ]; then
+        die "libclang is missing; install it with: apt-get install libclang-dev"
+    fi
+}
