@@ -1,15 +1,31 @@
 //! Texts are cut into requests that the API takes: at most 100 texts, and a body below its limit.
 
-use super::pipeline::Job;
 use crate::gemini::model::{MAX_REQUEST_BYTES, MAX_TEXTS_PER_REQUEST};
+
+/// Texts to embed in one request, and what their vectors are for: one each.
+pub struct Job<T> {
+    pub texts: Vec<String>,
+    pub rows: Vec<T>,
+}
+
+impl<T> Job<T> {
+    pub fn halves(mut self) -> (Job<T>, Job<T>) {
+        let middle = self.texts.len() / 2;
+        let second = Job {
+            texts: self.texts.split_off(middle),
+            rows: self.rows.split_off(middle),
+        };
+        (self, second)
+    }
+}
 
 /// A byte of text takes at most six in JSON (`\u0001`); the prompt and the names around it are small.
 const MAX_BYTES: usize = MAX_REQUEST_BYTES / 7;
 
 /// Cuts rows and their texts into jobs of at most `texts` texts.
-pub fn requests<T>(rows: impl IntoIterator<Item = (T, String)>, texts: usize) -> Vec<Job<Vec<T>>> {
+pub fn requests<T>(rows: impl IntoIterator<Item = (T, String)>, texts: usize) -> Vec<Job<T>> {
     let texts = texts.clamp(1, MAX_TEXTS_PER_REQUEST);
-    let mut jobs: Vec<Job<Vec<T>>> = Vec::new();
+    let mut jobs: Vec<Job<T>> = Vec::new();
     let mut bytes = 0;
     for (row, text) in rows {
         let full = jobs
@@ -19,13 +35,13 @@ pub fn requests<T>(rows: impl IntoIterator<Item = (T, String)>, texts: usize) ->
             bytes = 0;
             jobs.push(Job {
                 texts: Vec::new(),
-                load: Vec::new(),
+                rows: Vec::new(),
             });
         }
         if let Some(job) = jobs.last_mut() {
             bytes += text.len();
             job.texts.push(text);
-            job.load.push(row);
+            job.rows.push(row);
         }
     }
     jobs
@@ -39,7 +55,7 @@ mod tests {
         let rows = (0..count).map(|row| (row, "x".repeat(length)));
         requests(rows, texts)
             .iter()
-            .map(|job| job.load.len())
+            .map(|job| job.rows.len())
             .collect()
     }
 

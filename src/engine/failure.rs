@@ -3,7 +3,18 @@
 use std::fmt;
 
 use super::vector::VectorFault;
-use crate::gemini::error::ApiError;
+use crate::gemini::error::{ApiError, Kind, Period};
+
+/// How far a request came that found no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BreakAt {
+    /// Nothing was sent.
+    Connect,
+    /// The other end could not prove who it is: trying again won't help.
+    Trust,
+    /// Somewhere after: Google may have had it.
+    Exchange,
+}
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Failure {
@@ -13,6 +24,7 @@ pub enum Failure {
     Transport {
         host: String,
         reason: String,
+        break_at: BreakAt,
     },
     Timeout {
         host: String,
@@ -28,11 +40,34 @@ pub enum Failure {
     Vector(VectorFault),
 }
 
+impl Failure {
+    /// Whether Google may have done the work all the same.
+    pub fn may_be_billed(&self) -> bool {
+        !matches!(
+            self,
+            Self::Refused(_)
+                | Self::Transport {
+                    break_at: BreakAt::Connect | BreakAt::Trust,
+                    ..
+                }
+        )
+    }
+
+    /// A quota that is not back before midnight Pacific time.
+    pub fn is_daily_quota(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused(ApiError { kind: Kind::Quota(quota), .. })
+                if quota.period == Period::Day && quota.limit != Some(0)
+        )
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(error) => error.fmt(f),
-            Self::Transport { host, reason } => write!(f, "could not reach {host}: {reason}"),
+            Self::Transport { host, reason, .. } => write!(f, "could not reach {host}: {reason}"),
             Self::Timeout { host, seconds } => {
                 write!(f, "no answer from {host} within {seconds} s")
             }

@@ -2,14 +2,14 @@
 //! redirects and the environment's proxies are not followed.
 
 use std::fs;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::time::Duration;
 
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::endpoint::BaseUrl;
-use super::failure::Failure;
+use super::failure::{BreakAt, Failure};
 use super::key::ApiKey;
 use super::vector;
 use crate::gemini::error;
@@ -131,10 +131,22 @@ impl Client {
                 seconds: self.connection.timeout.as_secs(),
             },
             ureq::Error::BodyExceedsLimit(limit) => Failure::TooLarge { limit },
-            other => Failure::Transport {
-                host,
-                reason: other.to_string(),
-            },
+            other => {
+                let reason = other.to_string();
+                let break_at = match other {
+                    ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => BreakAt::Connect,
+                    ureq::Error::Io(e) if e.kind() == ErrorKind::ConnectionRefused => {
+                        BreakAt::Connect
+                    }
+                    _ if reason.contains("certificate") => BreakAt::Trust,
+                    _ => BreakAt::Exchange,
+                };
+                Failure::Transport {
+                    host,
+                    reason,
+                    break_at,
+                }
+            }
         }
     }
 }

@@ -1,89 +1,71 @@
-//! Requests in flight. Worker threads take jobs and give outcomes back over channels; a byte in a pipe
-//! tells the owner that there is something to fetch. Threads never touch Postgres, run with all signals
-//! blocked, and are never joined: an abandoned request dies by its own timeout.
+//! Requests in flight, seen from the backend: jobs go in, outcomes come out, and a byte in a pipe says
+//! that there is one to fetch. The threads behind it (`worker`) are started when there is a job for
+//! them and never joined: an abandoned request dies by its own timeout.
 
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, PipeReader, Read};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, SigmaskHow};
 
-use super::failure::Failure;
-use super::http::Client;
-use super::key::ApiKey;
-use crate::gemini::request::Purpose;
-use crate::gemini::response::Answer;
-
-/// Texts to embed in one request, and what the owner wants back with their vectors.
-pub struct Job<T> {
-    pub texts: Vec<String>,
-    pub load: T,
-}
-
-pub struct Outcome<T> {
-    pub load: T,
-    pub result: Result<Answer, Failure>,
-}
-
-/// What every worker needs; owned data only.
-pub struct Sending {
-    pub client: Client,
-    pub key: ApiKey,
-    pub purpose: Purpose,
-}
+use super::batch::Job;
+use super::pace::Wait;
+use super::worker::{Outcome, Sending, Worker};
 
 pub struct Pipeline<T> {
     jobs: Sender<Job<T>>,
     outcomes: Receiver<Outcome<T>>,
     wake: PipeReader,
-    shared: Arc<Shared<T>>,
-    threads: usize,
+    worker: Arc<Worker<T>>,
     max_threads: usize,
-    in_flight: usize,
+    threads: usize,
+    rows_in_flight: usize,
 }
 
-struct Shared<T> {
-    sending: Sending,
-    jobs: Mutex<Receiver<Job<T>>>,
-    outcomes: Sender<Outcome<T>>,
-    wake: PipeWriter,
-    abandoned: AtomicBool,
+/// What the threads have done so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Effort {
+    pub requests: u64,
+    pub retries: u64,
+    pub refused_by_quota: u64,
+    pub waited: Duration,
+    /// Tokens of requests of which nobody knows whether they were billed.
+    pub maybe_billed: u64,
 }
 
 impl<T: Send + 'static> Pipeline<T> {
-    /// No thread is started before there is a job for it.
     pub fn new(sending: Sending, max_threads: usize) -> io::Result<Pipeline<T>> {
-        let (job_sender, job_receiver) = mpsc::channel();
-        let (outcome_sender, outcome_receiver) = mpsc::channel();
-        let (wake_reader, wake_writer) = io::pipe()?;
+        let (jobs, job_receiver) = mpsc::channel();
+        let (outcome_sender, outcomes) = mpsc::channel();
+        let (wake, wake_writer) = io::pipe()?;
         Ok(Pipeline {
-            jobs: job_sender,
-            outcomes: outcome_receiver,
-            wake: wake_reader,
-            shared: Arc::new(Shared {
+            jobs,
+            outcomes,
+            wake,
+            worker: Arc::new(Worker::new(
                 sending,
-                jobs: Mutex::new(job_receiver),
-                outcomes: outcome_sender,
-                wake: wake_writer,
-                abandoned: AtomicBool::new(false),
-            }),
-            threads: 0,
+                job_receiver,
+                outcome_sender,
+                wake_writer,
+            )),
             max_threads,
-            in_flight: 0,
+            threads: 0,
+            rows_in_flight: 0,
         })
     }
 
     pub fn submit(&mut self, job: Job<T>) -> io::Result<()> {
-        if self.threads < self.max_threads && self.threads <= self.in_flight {
+        if self.threads < self.max_threads {
             self.spawn()?;
         }
-        // The receiver lives in `shared`, so the channel is open as long as we are.
+        let rows = job.rows.len();
+        // The receiver lives in `worker`, so the channel is open as long as we are.
         if self.jobs.send(job).is_ok() {
-            self.in_flight += 1;
+            self.rows_in_flight += rows;
         }
         Ok(())
     }
@@ -91,13 +73,44 @@ impl<T: Send + 'static> Pipeline<T> {
     /// An outcome that has arrived, without waiting.
     pub fn try_next(&mut self) -> Option<Outcome<T>> {
         let outcome = self.outcomes.try_recv().ok()?;
-        self.in_flight -= 1;
+        self.rows_in_flight -= outcome.rows.len();
         Some(outcome)
     }
 
-    /// Jobs submitted whose outcome has not been fetched.
-    pub fn in_flight(&self) -> usize {
-        self.in_flight
+    /// Rows submitted whose outcome has not been fetched.
+    pub fn rows_in_flight(&self) -> usize {
+        self.rows_in_flight
+    }
+
+    /// Sends nothing new. What is in flight still arrives, and what waits comes back unsent.
+    pub fn stop(&self) {
+        self.worker.pace.stop();
+    }
+
+    pub fn effort(&self) -> Effort {
+        let worker = &self.worker;
+        Effort {
+            requests: worker.requests.load(Relaxed),
+            retries: worker.retries.load(Relaxed),
+            refused_by_quota: worker.refused_by_quota.load(Relaxed),
+            waited: worker.pace.waited(),
+            maybe_billed: worker.maybe_billed.load(Relaxed),
+        }
+    }
+
+    /// Why nothing goes out at the moment, if so.
+    pub fn wait(&self) -> Option<Wait> {
+        self.worker.pace.wait()
+    }
+
+    /// Texts a minute, where a limit is set or was taught by a 429.
+    pub fn texts_per_minute(&self) -> Option<f64> {
+        self.worker.pace.texts_per_minute()
+    }
+
+    /// The longest that an answer took so far.
+    pub fn slowest_answer(&self) -> Duration {
+        Duration::from_millis(self.worker.slowest_ms.load(Relaxed))
     }
 
     /// Readable when an outcome may be there; see `quiet`.
@@ -111,12 +124,12 @@ impl<T: Send + 'static> Pipeline<T> {
     }
 
     fn spawn(&mut self) -> io::Result<()> {
-        let shared = Arc::clone(&self.shared);
+        let worker = Arc::clone(&self.worker);
         // A thread inherits the mask: Postgres's signals must only ever reach its own thread.
-        let before = SigSet::all().thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_SETMASK)?;
+        let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
         let spawned = thread::Builder::new()
             .name("embedding".into())
-            .spawn(move || shared.work());
+            .spawn(move || worker.run());
         before.thread_set_mask()?;
         self.threads += 1;
         spawned.map(drop)
@@ -126,44 +139,6 @@ impl<T: Send + 'static> Pipeline<T> {
 impl<T> Drop for Pipeline<T> {
     /// Jobs that wait are not sent any more; those in flight end by themselves.
     fn drop(&mut self) {
-        self.shared.abandoned.store(true, Ordering::Relaxed);
-    }
-}
-
-impl<T> Shared<T> {
-    fn work(&self) {
-        while let Some(job) = self.next_job() {
-            if self.abandoned.load(Ordering::Relaxed) {
-                return;
-            }
-            let Sending {
-                client,
-                key,
-                purpose,
-            } = &self.sending;
-            // The owner counts on one outcome a job, whatever happens here.
-            let result = catch_unwind(AssertUnwindSafe(|| client.embed(key, purpose, &job.texts)))
-                .unwrap_or_else(|_| {
-                    Err(Failure::Malformed {
-                        reason: "the request's thread failed".into(),
-                    })
-                });
-            let outcome = Outcome {
-                load: job.load,
-                result,
-            };
-            // Both fail only when the owner is gone.
-            if self.outcomes.send(outcome).is_err() || (&self.wake).write_all(&[1]).is_err() {
-                return;
-            }
-        }
-    }
-
-    fn next_job(&self) -> Option<Job<T>> {
-        self.jobs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .recv()
-            .ok()
+        self.worker.pace.stop();
     }
 }

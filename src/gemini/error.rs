@@ -25,6 +25,8 @@ pub enum Kind {
     Quota(Quota),
     /// Something in the request is refused, often one text of many.
     Request,
+    /// The request's form is refused, whatever its texts: a field or a size the API does not take.
+    Form,
     /// Overloaded, timed out or broken at Google's end: the same request may pass later.
     Unavailable,
     /// A redirect, or an answer that doesn't come from the API.
@@ -39,6 +41,29 @@ pub struct Quota {
     pub limit: Option<u64>,
     pub retry_after: Option<Duration>,
     pub period: Period,
+    pub metric: Metric,
+}
+
+impl Quota {
+    /// Whether there is less of it than one request of several texts needs.
+    pub fn is_below(&self, texts: usize, tokens: u64) -> bool {
+        let needed = match self.metric {
+            Metric::Texts => texts as u64,
+            Metric::Tokens => tokens,
+            Metric::Unknown => 0,
+        };
+        texts > 1 && self.limit.is_some_and(|limit| limit < needed)
+    }
+}
+
+/// What a quota counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Metric {
+    /// Each text of a batch counts as one request.
+    Texts,
+    Tokens,
+    #[default]
+    Unknown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -102,6 +127,7 @@ fn kind(http_status: u16, error: &Status) -> Kind {
     match http_status {
         400 if has_reason("API_KEY_INVALID") => Kind::Key,
         400 if error.status == "FAILED_PRECONDITION" => Kind::Project,
+        400 if is_about_the_form(&error.message) => Kind::Form,
         400 | 413 => Kind::Request,
         401 | 403 => Kind::Key,
         404 => Kind::Model,
@@ -120,6 +146,20 @@ fn kind_without_body(http_status: u16) -> Kind {
     }
 }
 
+/// Messages that name a part of the request that is the same for every text.
+fn is_about_the_form(message: &str) -> bool {
+    const PARTS: [&str; 7] = [
+        "Invalid JSON payload",
+        ".model",
+        "model name format",
+        "output_dimensionality",
+        "outputDimensionality",
+        "task_type",
+        "taskType",
+    ];
+    PARTS.iter().any(|part| message.contains(part))
+}
+
 fn quota(error: &Status) -> Quota {
     let violations = || error.details.iter().flat_map(|d| &d.violations);
     let named = |part: &str| violations().find(|v| v.quota_id.contains(part));
@@ -131,12 +171,18 @@ fn quota(error: &Status) -> Quota {
     };
     let zero = violations().find(|v| v.quota_value.as_deref() == Some("0"));
     let violation = zero.or(violation);
+    let metric = violation.map_or(error.message.as_str(), |v| v.quota_id.as_str());
     Quota {
         id: violation.map(|v| v.quota_id.clone()),
         limit: violation
             .and_then(|v| v.quota_value.as_deref())
             .and_then(|value| value.parse().ok())
-            .or_else(|| error.message.contains("limit: 0").then_some(0)),
+            .or_else(|| limit_in(&error.message)),
+        metric: match metric.to_ascii_lowercase() {
+            name if name.contains("token") => Metric::Tokens,
+            name if name.contains("request") => Metric::Texts,
+            _ => Metric::Unknown,
+        },
         retry_after: error
             .details
             .iter()
@@ -144,6 +190,15 @@ fn quota(error: &Status) -> Quota {
             .find_map(|d| duration(d.retry_delay.as_deref()?)),
         period,
     }
+}
+
+/// The number of "…, limit: 30000, model: …", where details leave it out.
+fn limit_in(message: &str) -> Option<u64> {
+    let (_, rest) = message.split_once("limit: ")?;
+    rest.split(|c: char| !c.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()
 }
 
 /// A proto Duration such as "37s" or "41.5s". Google rounds it down, so a second is added.
@@ -171,5 +226,72 @@ pub fn one_line(message: &str) -> String {
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HTTP {}: {}", self.http_status, self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(http_status: u16, error: &str) -> Kind {
+        parse(
+            http_status,
+            format!(r#"{{"error":{error}}}"#).as_bytes(),
+            str::to_owned,
+        )
+        .kind
+    }
+
+    #[test]
+    fn an_invalid_key_is_a_400() {
+        let error = r#"{"status":"INVALID_ARGUMENT","details":[{"@type":"x/google.rpc.ErrorInfo","reason":"API_KEY_INVALID"}]}"#;
+        assert_eq!(kind(400, error), Kind::Key);
+        assert_eq!(
+            kind(400, r#"{"status":"FAILED_PRECONDITION"}"#),
+            Kind::Project
+        );
+        assert_eq!(
+            kind(400, r#"{"message":"content contains an empty Part."}"#),
+            Kind::Request
+        );
+    }
+
+    #[test]
+    fn a_quota_is_read_from_its_violation() {
+        let error = r#"{"message":"Quota exceeded","details":[
+            {"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[
+                {"quotaId":"EmbedContentRequestsPerMinutePerUserPerProjectPerModel-FreeTier","quotaValue":"100"}]},
+            {"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"33s"}]}"#;
+        assert_eq!(
+            kind(429, error),
+            Kind::Quota(Quota {
+                id: Some("EmbedContentRequestsPerMinutePerUserPerProjectPerModel-FreeTier".into()),
+                limit: Some(100),
+                retry_after: Some(Duration::from_secs(34)),
+                period: Period::Minute,
+                metric: Metric::Texts,
+            })
+        );
+    }
+
+    #[test]
+    fn a_quota_without_details_is_read_from_its_message() {
+        let error = r#"{"message":"Quota exceeded for metric: generativelanguage.googleapis.com/embed_content_free_tier_input_token_count, limit: 30000, model: m\nPlease retry in 3s."}"#;
+        let Kind::Quota(quota) = kind(429, error) else {
+            panic!()
+        };
+        assert_eq!((quota.limit, quota.metric), (Some(30_000), Metric::Tokens));
+        assert_eq!(kind(429, "{}"), Kind::Quota(Quota::default()));
+    }
+
+    #[test]
+    fn a_page_instead_of_a_body_is_cut_to_one_line() {
+        let error = parse(
+            502,
+            format!("<html>\n{}", "x".repeat(9000)).as_bytes(),
+            str::to_owned,
+        );
+        assert_eq!(error.kind, Kind::Unavailable);
+        assert!(error.message.starts_with("<html> xxx") && error.message.len() < 420);
     }
 }

@@ -89,11 +89,6 @@ pub fn known_names() -> String {
 }
 
 impl Model {
-    /// Dollars for `tokens` input tokens.
-    pub fn cost(&self, tokens: u64) -> f64 {
-        tokens as f64 * self.usd_per_million_tokens / 1e6
-    }
-
     pub fn has_dimensions(&self, dimensions: u32) -> bool {
         (self.min_dimensions..=self.max_dimensions).contains(&dimensions)
     }
@@ -133,11 +128,5 @@ mod tests {
             })
         ));
         assert!(matches!(find("gpt"), Err(ModelError::Unknown { .. })));
-    }
-
-    #[test]
-    fn cost_is_dollars_for_tokens() {
-        let model = find("gemini-embedding-2").unwrap();
-        assert!((model.cost(200_000_000) - 40.0).abs() < 1e-9);
     }
 }

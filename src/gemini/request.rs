@@ -67,6 +67,11 @@ impl Purpose {
         serde_json::to_vec(&Batch { requests })
     }
 
+    /// What the task adds to each text.
+    pub fn prompt_bytes(&self) -> usize {
+        self.as_sent("").len()
+    }
+
     fn as_sent<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match self.model.task_form {
             TaskForm::Prefix => Cow::Owned(self.task.prompt(text)),

@@ -1,10 +1,13 @@
 //! Finding pending rows. One predicate says what pending means, for every query of the project.
 
+use std::ops::Range;
+
 use pgrx::pg_sys::ItemPointerData;
 use pgrx::prelude::*;
 
 use super::error::Error;
 use super::store::Place;
+use super::sys;
 use super::target::{Leaf, Target};
 
 /// Collected at a time: 8 MB of ctids, whatever the table's size.
@@ -16,6 +19,8 @@ pub struct Survey {
     pub pending: u64,
     /// Missing a vector, but with no content to make one from.
     pub blank: u64,
+    /// Refused before.
+    pub rejected: u64,
     /// Of the pending rows' content.
     pub bytes: u64,
 }
@@ -27,7 +32,7 @@ impl Target {
     }
 
     /// A content that is NULL, empty or only white space can't be embedded.
-    fn not_blank(&self) -> String {
+    pub fn not_blank(&self) -> String {
         format!("{} OPERATOR(pg_catalog.~) '\\S'", self.content)
     }
 
@@ -37,12 +42,28 @@ impl Target {
     }
 
     fn pending(&self) -> String {
-        format!("{} AND {}", self.missing(), self.not_blank())
+        format!(
+            "{} AND {} AND {}",
+            self.missing(),
+            self.not_blank(),
+            self.not_rejected()
+        )
+    }
+
+    /// `$1` are the md5s of the contents that were refused.
+    fn not_rejected(&self) -> String {
+        match self.rejected.is_empty() {
+            true => "$1::pg_catalog.text[] IS NOT NULL".into(),
+            false => format!(
+                "pg_catalog.md5({}) OPERATOR(pg_catalog.<>) ALL ($1)",
+                self.content
+            ),
+        }
     }
 
     /// FROM and WHERE for the rows of one leaf; conditions follow with AND.
     pub fn rows_of(&self, leaf: usize) -> String {
-        let Leaf { source, within } = &self.leaves[leaf];
+        let Leaf { source, within, .. } = &self.leaves[leaf];
         format!("FROM {source} AS {} WHERE {within}", self.alias)
     }
 }
@@ -51,24 +72,27 @@ pub fn survey(target: &Target) -> Result<Survey, Error> {
     let mut total = Survey::default();
     for leaf in 0..target.leaves.len() {
         let statement = format!(
-            "SELECT pg_catalog.count(*) FILTER (WHERE {not_blank}),
+            "SELECT pg_catalog.count(*) FILTER (WHERE {to_send}),
                     pg_catalog.count(*) FILTER (WHERE ({not_blank}) IS NOT TRUE),
                     pg_catalog.sum(pg_catalog.octet_length({content})::pg_catalog.int8)
-                        FILTER (WHERE {not_blank})::pg_catalog.int8
+                        FILTER (WHERE {to_send})::pg_catalog.int8,
+                    pg_catalog.count(*)
              {from} AND {missing}",
+            to_send = format_args!("{} AND {}", target.not_blank(), target.not_rejected()),
             content = target.content,
             not_blank = target.not_blank(),
             missing = target.missing(),
             from = target.rows_of(leaf),
         );
-        let (pending, blank, bytes) = Spi::connect(|client| {
-            client
-                .select(&statement, None, &[])?
-                .first()
-                .get_three::<i64, i64, i64>()
+        let (pending, blank, bytes, missing) = Spi::connect(|client| {
+            let row = client
+                .select(&statement, None, &[target.rejected.clone().into()])?
+                .first();
+            Ok::<_, Error>((row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
         })?;
         total.pending += count(pending);
         total.blank += count(blank);
+        total.rejected += count(missing) - count(pending) - count(blank);
         total.bytes += count(bytes);
     }
     Ok(total)
@@ -78,27 +102,74 @@ fn count(value: Option<i64>) -> u64 {
     value.unwrap_or(0).max(0).unsigned_abs()
 }
 
-/// Where the pending rows of a leaf are, at most `MAX_COLLECTED`.
-pub fn collect(target: &Target, leaf: usize) -> Result<Vec<ItemPointerData>, Error> {
+/// Where the pending rows of a leaf are, among the blocks `blocks`; at most `MAX_COLLECTED`.
+pub fn collect(
+    target: &Target,
+    leaf: usize,
+    blocks: Option<&Range<u32>>,
+) -> Result<Vec<ItemPointerData>, Error> {
+    let window = match blocks {
+        None => String::new(),
+        Some(Range { start, end }) => format!(
+            " AND ctid OPERATOR(pg_catalog.>=) '({start},0)'::pg_catalog.tid
+              AND ctid OPERATOR(pg_catalog.<) '({end},0)'::pg_catalog.tid"
+        ),
+    };
     let statement = format!(
-        "SELECT ctid {} AND {} LIMIT {MAX_COLLECTED}",
+        "SELECT ctid {}{window} AND {} LIMIT {MAX_COLLECTED}",
         target.rows_of(leaf),
         target.pending()
     );
     const CHUNK: std::ffi::c_long = 10_000;
+    let mut ctids = Vec::new();
     Spi::connect(|client| {
-        let mut ctids = Vec::new();
-        let mut cursor = client.try_open_cursor(&statement, &[])?;
+        let mut cursor = client.try_open_cursor(&statement, &[target.rejected.clone().into()])?;
         loop {
             let before = ctids.len();
-            for row in cursor.fetch(CHUNK)? {
+            let rows = cursor.fetch(CHUNK)?;
+            for row in rows {
                 ctids.extend(row.get::<ItemPointerData>(1)?);
             }
+            sys::free_tuples();
             if ctids.len() == before {
                 return Ok(ctids);
             }
         }
     })
+}
+
+/// How a leaf is looked through: in one go, or, where that could find more than is held at a time, in
+/// windows of blocks, so that a table of any size is read once a pass.
+pub fn windows(target: &Target, leaf: usize) -> Result<Vec<Option<Range<u32>>>, Error> {
+    let (blocks, rows) = sys::with_pinned_search_path(|| {
+        Spi::connect(|client| {
+            client
+                .select(
+                    "SELECT pg_relation_size(oid) / current_setting('block_size')::int8, reltuples::float8
+                     FROM pg_class WHERE oid = $1",
+                    None,
+                    &[target.leaves[leaf].oid.into()],
+                )?
+                .first()
+                .get_two::<i64, f64>()
+        })
+    })?;
+    let blocks = u32::try_from(count(blocks)).unwrap_or(u32::MAX);
+    // No statistics, or rows as small as they get: 291 fit into a block.
+    let most_rows = u64::from(blocks) * 291;
+    let rows = match rows {
+        Some(rows) if rows > 0.0 => (2.0 * rows) as u64,
+        _ => most_rows,
+    };
+    if rows.min(most_rows) <= MAX_COLLECTED as u64 {
+        return Ok(vec![None]);
+    }
+    let count = rows.min(most_rows).div_ceil(MAX_COLLECTED as u64);
+    let step = u64::from(blocks).div_ceil(count).max(1);
+    Ok((0..u64::from(blocks))
+        .step_by(step as usize)
+        .map(|start| Some(start as u32..(start + step).min(u64::from(u32::MAX)) as u32))
+        .collect())
 }
 
 /// Reads those of `ctids` that are still pending.
@@ -109,7 +180,7 @@ pub fn read(
 ) -> Result<Vec<(Place, String)>, Error> {
     let statement = format!(
         "SELECT ctid, pg_catalog.md5({content}), {content} {from}
-           AND ctid OPERATOR(pg_catalog.=) ANY ($1) AND {pending} {lock}",
+           AND ctid OPERATOR(pg_catalog.=) ANY ($2) AND {pending} {lock}",
         content = target.content,
         from = target.rows_of(leaf),
         pending = target.pending(),
@@ -120,7 +191,16 @@ pub fn read(
             false => String::new(),
         },
     );
-    Spi::connect_mut(|client| places(leaf, client.update(&statement, None, &[ctids.into()])?))
+    Spi::connect_mut(|client| {
+        places(
+            leaf,
+            client.update(
+                &statement,
+                None,
+                &[target.rejected.clone().into(), ctids.into()],
+            )?,
+        )
+    })
 }
 
 /// Locks and reads up to `limit` pending rows that nobody else has locked, but for those at `except`.
@@ -132,13 +212,22 @@ pub fn claim(
 ) -> Result<Vec<(Place, String)>, Error> {
     let statement = format!(
         "SELECT ctid, pg_catalog.md5({content}), {content} {from}
-           AND {pending} AND ctid OPERATOR(pg_catalog.<>) ALL ($1) LIMIT {limit} {lock}",
+           AND {pending} AND ctid OPERATOR(pg_catalog.<>) ALL ($2) LIMIT {limit} {lock}",
         content = target.content,
         from = target.rows_of(leaf),
         pending = target.pending(),
         lock = target.lock(),
     );
-    Spi::connect_mut(|client| places(leaf, client.update(&statement, None, &[except.into()])?))
+    Spi::connect_mut(|client| {
+        places(
+            leaf,
+            client.update(
+                &statement,
+                None,
+                &[target.rejected.clone().into(), except.into()],
+            )?,
+        )
+    })
 }
 
 fn places(leaf: usize, table: spi::SpiTupleTable<'_>) -> Result<Vec<(Place, String)>, Error> {
@@ -149,4 +238,21 @@ fn places(leaf: usize, table: spi::SpiTupleTable<'_>) -> Result<Vec<(Place, Stri
         }
     }
     Ok(rows)
+}
+
+/// How to find the row at `place` again, as JSON.
+pub fn row_key(target: &Target, place: &Place) -> Result<Option<String>, Error> {
+    let statement = format!(
+        "SELECT {}::pg_catalog.text {} AND ctid OPERATOR(pg_catalog.=) $1",
+        target.row_key,
+        target.rows_of(place.leaf)
+    );
+    let key = Spi::connect(|client| {
+        let rows = client.select(&statement, Some(1), &[place.ctid.into()])?;
+        match rows.is_empty() {
+            true => Ok(None),
+            false => rows.first().get_one::<String>(),
+        }
+    })?;
+    Ok(key)
 }

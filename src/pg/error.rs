@@ -1,8 +1,8 @@
-//! The one place where facts become what a client sees: SQLSTATE, message, detail and hint.
+//! All that ends a call, in facts; `wording` says them.
 
 use std::io;
 
-use pgrx::PgSqlErrorCode::{self, *};
+use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::spi;
 
@@ -10,9 +10,10 @@ use crate::engine::endpoint::UrlFault;
 use crate::engine::failure::Failure;
 use crate::engine::http::ConnectionFault;
 use crate::engine::key::KeyFault;
-use crate::gemini::error::{ApiError, Kind, Period};
-use crate::gemini::model::{self, Model, ModelError};
-use crate::gemini::task::TaskType;
+use crate::gemini::model::{Model, ModelError};
+use crate::gemini::request::Purpose;
+
+use super::target::Target;
 
 /// All that ends a call. Names are as the user writes them in SQL.
 #[derive(Debug)]
@@ -75,6 +76,18 @@ pub enum Error {
         message: String,
         hint: Option<String>,
     },
+    /// A limit of a run that can't be kept.
+    Limit {
+        name: &'static str,
+        value: String,
+    },
+    /// The column's vectors are not of the model that is to fill it.
+    OtherSpace {
+        relation: String,
+        column: String,
+        model: &'static Model,
+        sample: usize,
+    },
     Model(ModelError),
     TaskType {
         name: String,
@@ -124,272 +137,24 @@ impl From<Error> for ErrorReport {
     }
 }
 
-type Parts = (PgSqlErrorCode, String, Option<String>, Option<String>);
-
-fn parts(code: PgSqlErrorCode, message: impl Into<String>, hint: impl Into<String>) -> Parts {
-    (code, message.into(), None, Some(hint.into()))
-}
-
 impl Error {
-    fn parts(self) -> Parts {
-        use Error::*;
+    pub fn other_space(target: &Target, purpose: &Purpose, sample: usize) -> Error {
+        Error::OtherSpace {
+            relation: target.label.clone(),
+            column: target.column.sql.clone(),
+            model: purpose.model,
+            sample,
+        }
+    }
+
+    /// The message alone, for the journal.
+    pub fn message(&self) -> String {
         match self {
-            NullArgument { name } => parts(
-                ERRCODE_NULL_VALUE_NOT_ALLOWED,
-                format!("{name} must not be NULL"),
-                "name a table, such as 'memory_logs'",
-            ),
-            Batch { value } => parts(
-                ERRCODE_INVALID_PARAMETER_VALUE,
-                match value {
-                    Some(value) => format!("batch is {value}, it must be from 1 to 10000"),
-                    None => "batch is NULL, it must be from 1 to 10000".into(),
-                },
-                "leave it out for 50, the default; 100 texts fit into one request",
-            ),
-            RelationGone { oid } => parts(
-                ERRCODE_UNDEFINED_TABLE,
-                format!("relation with OID {oid} does not exist"),
-                "name a table, such as 'memory_logs'",
-            ),
-            RelationKind { relation, kind } => parts(
-                ERRCODE_WRONG_OBJECT_TYPE,
-                format!("{relation} is {kind}, not a table"),
-                "name the table that stores the embedding column",
-            ),
-            Encoding { encoding } => parts(
-                ERRCODE_FEATURE_NOT_SUPPORTED,
-                format!("the database's encoding is {encoding}, only UTF8 is supported"),
-                "move the table to a database with ENCODING 'UTF8'",
-            ),
-            NoPgvector => parts(
-                ERRCODE_UNDEFINED_OBJECT,
-                "extension \"vector\" (pgvector) with the types vector and halfvec is not installed in this database",
-                "CREATE EXTENSION vector; or ALTER EXTENSION vector UPDATE;",
-            ),
-            NoVectorColumn { relation } => parts(
-                ERRCODE_UNDEFINED_COLUMN,
-                format!("table {relation} has no column of type vector or halfvec"),
-                format!("ALTER TABLE {relation} ADD COLUMN embedding vector(768);"),
-            ),
-            SeveralVectorColumns { relation, columns } => parts(
-                ERRCODE_AMBIGUOUS_COLUMN,
-                format!(
-                    "table {relation} has {} embedding columns: {}",
-                    columns.len(),
-                    columns.join(", ")
-                ),
-                format!("name one: embedding_column => '{}'", columns[0]),
-            ),
-            NoSuchColumn { relation, column, vectors } => parts(
-                ERRCODE_UNDEFINED_COLUMN,
-                format!("table {relation} has no column \"{column}\""),
-                match vectors.is_empty() {
-                    true => "it has no column of type vector or halfvec".into(),
-                    false => format!("its embedding columns are: {}", vectors.join(", ")),
-                },
-            ),
-            NotAVector { relation, column, type_name } => parts(
-                ERRCODE_DATATYPE_MISMATCH,
-                format!("column \"{column}\" of table {relation} is of type {type_name}, not vector or halfvec"),
-                "embedding_column names the column that receives the vectors, content the text",
-            ),
-            NoTextColumn { relation } => parts(
-                ERRCODE_UNDEFINED_COLUMN,
-                format!("table {relation} has no column of a text type that could be the content"),
-                "say what to embed: content => 'some_column::text'",
-            ),
-            NoDimensions { relation, column, type_name } => parts(
-                ERRCODE_INVALID_PARAMETER_VALUE,
-                format!("column \"{column}\" of table {relation} does not say how many dimensions it has, and no row has a vector"),
-                format!("ALTER TABLE {relation} ALTER COLUMN {column} TYPE {type_name}(768);"),
-            ),
-            Dimensions { column, dimensions, model } => parts(
-                ERRCODE_INVALID_PARAMETER_VALUE,
-                format!(
-                    "column \"{column}\" has {dimensions} dimensions, {} gives {} to {}",
-                    model.name, model.min_dimensions, model.max_dimensions
-                ),
-                "768, 1536 and 3072 are the sizes Google recommends",
-            ),
-            Expression { argument, reason } => parts(
-                ERRCODE_SYNTAX_ERROR,
-                format!("{argument} can't be used: {reason}"),
-                example(argument),
-            ),
-            ExpressionType { argument, code, message, hint } => (
-                code,
-                format!("{argument} can't be used: {message}"),
-                None,
-                Some(hint.unwrap_or_else(|| example(argument))),
-            ),
-            Model(error) => parts(
-                ERRCODE_INVALID_PARAMETER_VALUE,
-                match &error {
-                    ModelError::Unknown { name } => format!("model \"{name}\" is not known"),
-                    ModelError::Retired { name, since } => format!("model \"{name}\" was shut down by Google on {since}"),
-                },
-                format!("use one of: {}", model::known_names()),
-            ),
-            TaskType { name } => parts(
-                ERRCODE_INVALID_PARAMETER_VALUE,
-                format!("embedding_backfill.task_type \"{name}\" is not known"),
-                format!("use one of: {}", self::TaskType::known_names()),
-            ),
-            Key(fault) => key_parts(fault),
-            BaseUrl { url, fault } => parts(
-                ERRCODE_INVALID_PARAMETER_VALUE,
-                match fault {
-                    // What is cut off here could be a secret.
-                    UrlFault::Extras => "embedding_backfill.base_url can't be used: it has a user, a query or a fragment".into(),
-                    fault => format!("embedding_backfill.base_url \"{url}\" can't be used: {fault}"),
-                },
-                "use https://generativelanguage.googleapis.com/v1beta, the default, or http to a loopback address",
-            ),
-            Connection(ConnectionFault::CaFile { path, reason }) => parts(
-                ERRCODE_CONFIG_FILE_ERROR,
-                format!("embedding_backfill.ca_file \"{path}\" can't be used: {reason}"),
-                "it must be a PEM file that the server's user can read",
-            ),
-            Connection(ConnectionFault::Proxy { reason }) => parts(
-                ERRCODE_INVALID_PARAMETER_VALUE,
-                format!("embedding_backfill.proxy can't be used: {reason}"),
-                "ALTER SYSTEM RESET embedding_backfill.proxy; to connect without one",
-            ),
-            TransactionBlock => parts(
-                ERRCODE_ACTIVE_SQL_TRANSACTION,
-                "embed_all_missing commits as it goes and can't run inside a transaction block",
-                "COMMIT first, or make the CALL a command of its own; embed_missing works inside a transaction",
-            ),
-            ReadOnly { function } => parts(
-                ERRCODE_READ_ONLY_SQL_TRANSACTION,
-                format!("{function} can't write: the transaction is read-only"),
-                "run it on the primary; SET default_transaction_read_only = off;",
-            ),
-            NotGranted { function } => parts(
-                ERRCODE_INSUFFICIENT_PRIVILEGE,
-                format!("permission denied for procedure {function}"),
-                format!("GRANT EXECUTE ON PROCEDURE {function} TO your_role;"),
-            ),
-            NoRun => parts(
-                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                "no run has begun in this session",
-                "CALL embed_all_missing('your_table'); begins one and ends it",
-            ),
-            Request(failure) => failure_parts(failure),
-            Run { failure, embedded } => {
-                let (code, message, _, hint) = failure_parts(failure);
-                let detail = format!("{embedded} rows were embedded and committed before.");
-                (code, message, Some(detail), hint)
+            Error::Run { failure, .. } => failure.to_string(),
+            Error::OtherSpace { model, sample, .. } => {
+                format!("none of {sample} stored vectors is of {}", model.name)
             }
-            Pipe(error) => (
-                ERRCODE_SYSTEM_ERROR,
-                format!("could not start a request: {error}"),
-                None,
-                Some("SET embedding_backfill.concurrency = 1; needs fewest threads and files".into()),
-            ),
-            Spi(error) => (ERRCODE_INTERNAL_ERROR, error.to_string(), None, None),
+            other => format!("{other:?}"),
         }
-    }
-}
-
-fn example(argument: &str) -> String {
-    match argument {
-        "content" => {
-            "content is an SQL expression over the row, such as 'raw_data' or 'title || body'"
-                .into()
-        }
-        _ => "source_filter is an SQL condition over the row, such as 'date >= ''2024-01-01'''"
-            .into(),
-    }
-}
-
-fn key_parts(fault: KeyFault) -> Parts {
-    let code = match fault {
-        KeyFault::Missing { .. } => ERRCODE_UNDEFINED_FILE,
-        _ => ERRCODE_CONFIG_FILE_ERROR,
-    };
-    let hint = match &fault {
-        KeyFault::OpenToOthers { path, .. } => format!("chmod 600 {path}"),
-        KeyFault::Missing { .. } | KeyFault::Unreadable { .. } | KeyFault::NotARegularFile { .. } => {
-            "the file must be on the server and readable by the operating system user that Postgres runs as".into()
-        }
-        KeyFault::NotSet => "put the key into a file of mode 0600 owned by the server's user, then: LOAD 'embedding_backfill'; ALTER SYSTEM SET embedding_backfill.api_key_file = '/path/to/key'; SELECT pg_reload_conf();".into(),
-        _ => "the file must hold the key alone; keys are made in Google AI Studio".into(),
-    };
-    parts(code, fault.to_string(), hint)
-}
-
-fn failure_parts(failure: Failure) -> Parts {
-    let message = format!("embedding request failed: {failure}");
-    match failure {
-        Failure::Refused(error) => refusal_parts(&error, message),
-        Failure::Transport { host, .. } => parts(
-            ERRCODE_IO_ERROR,
-            message,
-            format!(
-                "check that the server can reach {host}, or set embedding_backfill.proxy or embedding_backfill.ca_file; then call again, only missing rows are sent"
-            ),
-        ),
-        Failure::Timeout { .. } => parts(
-            ERRCODE_IO_ERROR,
-            message,
-            "call again, only missing rows are sent; SET embedding_backfill.request_timeout = '120s'; waits longer",
-        ),
-        Failure::TooLarge { .. } | Failure::Malformed { .. } | Failure::Vector(_) => parts(
-            ERRCODE_EXTERNAL_ROUTINE_EXCEPTION,
-            message,
-            "nothing of this request was written; check embedding_backfill.base_url if it happens again",
-        ),
-    }
-}
-
-fn refusal_parts(error: &ApiError, message: String) -> Parts {
-    match &error.kind {
-        Kind::Key => parts(
-            ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
-            message,
-            "check the key in embedding_backfill.api_key_file, and in Google AI Studio that it may use the Gemini API",
-        ),
-        Kind::Project => parts(
-            ERRCODE_EXTERNAL_ROUTINE_EXCEPTION,
-            message,
-            "the key's project can't use the API: see its billing in Google AI Studio",
-        ),
-        Kind::Model => parts(
-            ERRCODE_EXTERNAL_ROUTINE_EXCEPTION,
-            message,
-            format!("use one of: {}", model::known_names()),
-        ),
-        Kind::Quota(quota) => {
-            let name = quota.id.as_deref().unwrap_or("of the key's project");
-            let hint = match (quota.limit, quota.period) {
-                (Some(0), _) => format!(
-                    "quota {name} is 0: the project has no billing, or the model is not offered to it"
-                ),
-                (_, Period::Day) => format!(
-                    "quota {name} is used up until midnight Pacific time; call again then, only missing rows are sent"
-                ),
-                _ => format!(
-                    "quota {name} is used up for now; call again in a minute, only missing rows are sent"
-                ),
-            };
-            parts(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, message, hint)
-        }
-        Kind::Request => parts(
-            ERRCODE_EXTERNAL_ROUTINE_EXCEPTION,
-            message,
-            "one text of the batch may be the cause; a smaller batch or a source_filter narrows it down",
-        ),
-        Kind::Unavailable => parts(
-            ERRCODE_EXTERNAL_ROUTINE_EXCEPTION,
-            message,
-            "the service is overloaded or down; call again later, only missing rows are sent",
-        ),
-        Kind::NotTheApi => parts(
-            ERRCODE_EXTERNAL_ROUTINE_EXCEPTION,
-            message,
-            "embedding_backfill.base_url does not lead to the API: redirects are not followed",
-        ),
     }
 }

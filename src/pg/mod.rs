@@ -1,19 +1,33 @@
 //! All that knows Postgres: names become catalog entries, rows become texts, vectors become rows,
 //! facts become SQLSTATEs. Only the backend's own thread runs here.
 
+mod backfill;
 mod candidates;
+mod columns;
 mod error;
 mod expression;
+mod feed;
+mod freight;
+mod journal;
+mod limits;
+mod lock;
+mod locked;
 mod one_batch;
+mod pass;
 mod preflight;
 mod report;
+mod request_wording;
 mod run;
 mod settings;
+mod space;
+mod stop;
 mod store;
 mod sys;
+mod tally;
 mod target;
 mod vector_type;
 mod wait;
+mod wording;
 
 use pgrx::prelude::*;
 

@@ -9,16 +9,25 @@ use pgrx::prelude::*;
 
 use super::candidates;
 use super::error::Error;
-use super::preflight;
+use super::freight::Freight;
+use super::journal::{self, Counts};
+use super::lock;
+use super::preflight::{self, Ready};
 use super::report;
 use super::settings;
-use super::store::{self, Place, Written};
+use super::space::{self, Proof};
+use super::store::{self, Place};
 use super::target::{Call, Target};
 use super::wait;
 use crate::engine::batch;
 use crate::engine::failure::Failure;
 use crate::engine::pipeline::Pipeline;
-use crate::gemini::model::MAX_TEXTS_PER_REQUEST;
+use crate::engine::tokens;
+use crate::engine::worker::{NotEmbedded, Outcome};
+use crate::gemini::model::{MAX_TEXTS_PER_REQUEST, Model};
+use crate::gemini::request::Purpose;
+
+const FUNCTION: &str = "embed_missing";
 
 #[pg_extern(sql = false)]
 fn embed_missing(
@@ -31,76 +40,181 @@ fn embed_missing(
 ) -> Result<i64, ErrorReport> {
     let batch = Call::batch(batch)?;
     let call = Call::new(relation, content, embedding_column, source_filter)?;
-    Ok(embed_batch(&call, batch, model.as_deref())?)
+    let model = settings::model_named(model.as_deref())?;
+    Ok(embed_batch(&call, batch, model)?)
 }
 
-fn embed_batch(call: &Call, batch: usize, model: Option<&str>) -> Result<i64, Error> {
-    let ready = preflight::check("embed_missing", call, model)?;
-    let target = ready.target;
-    report::content_columns(&target);
-    let mut pipeline =
-        Pipeline::new(ready.sending, settings::concurrency()).map_err(Error::Pipe)?;
-    let mut refused = Vec::new();
+fn embed_batch(call: &Call, size: usize, model: &'static Model) -> Result<i64, Error> {
+    let ready = preflight::check(FUNCTION, call, model)?;
+    if let Err(holder) = lock::beside_others(&ready.target)? {
+        report::already_running(&ready.target, &holder);
+        return Ok(0);
+    }
+    let mut batch = Batch::new(ready)?;
     // Rows that refuse their vector must not hide the rows behind them: 0 means that none is left.
     loop {
-        let rows = claim(&target, batch, &refused)?;
-        if rows.len() < batch {
-            report::blank_rows(&target, candidates::survey(&target)?.blank);
+        let rows = batch.claim(size)?;
+        if rows.is_empty() || batch.embed(rows)? > 0 {
+            return batch.end(size);
         }
-        let claimed = rows.len();
-        for job in batch::requests(rows, MAX_TEXTS_PER_REQUEST) {
-            pipeline.submit(job).map_err(Error::Pipe)?;
-        }
-        let written = write_all(&target, &mut pipeline)?;
-        if written.rows > 0 || claimed == 0 {
-            report::vetoed(&target, refused.len() + written.vetoed.len());
-            return Ok(written.rows as i64);
-        }
-        refused.extend(written.vetoed);
     }
 }
 
-fn claim(target: &Target, batch: usize, refused: &[Place]) -> Result<Vec<(Place, String)>, Error> {
-    let mut claimed = Vec::new();
-    for leaf in 0..target.leaves.len() {
-        if claimed.len() == batch {
-            break;
-        }
-        let except = refused.iter().filter(|place| place.leaf == leaf);
-        let except = except.map(|place| place.ctid).collect();
-        claimed.extend(candidates::claim(
+struct Batch {
+    target: Target,
+    purpose: Purpose,
+    pipeline: Pipeline<Freight>,
+    counts: Counts,
+    /// Claimed, and refused by a trigger, a policy or the API.
+    refused: Vec<Place>,
+    vetoed: usize,
+}
+
+impl Batch {
+    fn new(ready: Ready) -> Result<Batch, Error> {
+        let Ready { target, sending } = ready;
+        let purpose = sending.purpose;
+        let pipeline = Pipeline::new(sending, settings::concurrency()).map_err(Error::Pipe)?;
+        Ok(Batch {
             target,
-            leaf,
-            batch - claimed.len(),
-            except,
-        )?);
+            purpose,
+            pipeline,
+            counts: Counts::default(),
+            refused: Vec::new(),
+            vetoed: 0,
+        })
     }
-    Ok(claimed)
-}
 
-/// Writes what arrives until nothing is in flight. Fails only where nothing could be written: an error
-/// would throw away vectors that are paid for.
-fn write_all(target: &Target, pipeline: &mut Pipeline<Vec<Place>>) -> Result<Written, Error> {
-    let mut all = Written::default();
-    let mut failed: Option<(Failure, usize)> = None;
-    while pipeline.in_flight() > 0 {
-        wait::for_outcome(pipeline)?;
-        while let Some(outcome) = pipeline.try_next() {
-            let rows = outcome.load.len();
+    fn claim(&self, size: usize) -> Result<Vec<(Place, String)>, Error> {
+        let mut claimed = Vec::new();
+        for leaf in 0..self.target.leaves.len() {
+            if claimed.len() == size {
+                break;
+            }
+            let except = self.refused.iter().filter(|place| place.leaf == leaf);
+            let except = except.map(|place| place.ctid).collect();
+            claimed.extend(candidates::claim(
+                &self.target,
+                leaf,
+                size - claimed.len(),
+                except,
+            )?);
+        }
+        Ok(claimed)
+    }
+
+    /// Rows that took their vector. Fails only where none did: an error would throw away vectors that
+    /// are paid for.
+    fn embed(&mut self, rows: Vec<(Place, String)>) -> Result<u64, Error> {
+        if self.counts.effort.requests == 0 {
+            report::content_columns(&self.target);
+            self.prove()?;
+        }
+        let rows = rows.into_iter().map(|(place, text)| {
+            let tokens = tokens::at_most(&self.purpose, &text);
+            (Freight::Row { place, tokens }, text)
+        });
+        for job in batch::requests(rows, MAX_TEXTS_PER_REQUEST) {
+            self.pipeline.submit(job).map_err(Error::Pipe)?;
+        }
+        let mut failed: Option<Failure> = None;
+        let mut left = 0;
+        while let Some(outcome) = self.next_outcome()? {
+            let bound = Freight::tokens(&outcome.rows);
+            let (rows, _) = Freight::sorted(outcome.rows);
             match outcome.result {
                 Ok(answer) => {
-                    let written = store::write(target, outcome.load, answer.vectors)?;
-                    all.rows += written.rows;
-                    all.vetoed.extend(written.vetoed);
+                    self.counts.tokens += answer.tokens.unwrap_or(bound);
+                    let made = rows.into_iter().zip(answer.vectors).collect();
+                    let written = store::write(&self.target, made)?;
+                    self.counts.embedded += written.rows as u64;
+                    self.vetoed += written.vetoed.len();
+                    for place in written.vetoed {
+                        self.refuse(place, "a trigger or a policy refused the update")?;
+                    }
                 }
-                Err(failure) => failed = Some((failure, rows + failed.map_or(0, |(_, n)| n))),
+                Err(NotEmbedded::Rejected(failure)) => {
+                    for place in rows {
+                        report::rejected(self.counts.rejected, &failure.to_string());
+                        self.counts.rejected += 1;
+                        self.refuse(place, &failure.to_string())?;
+                    }
+                }
+                Err(NotEmbedded::Stopped(failure)) => {
+                    left += rows.len();
+                    failed.get_or_insert(failure);
+                }
+                Err(NotEmbedded::Unsent) => left += rows.len(),
             }
         }
+        match failed {
+            Some(failure) if self.counts.embedded > 0 => report::left_out(left, &failure),
+            Some(failure) => return Err(Error::Request(failure)),
+            None => (),
+        }
+        Ok(self.counts.embedded)
     }
-    match failed {
-        Some((failure, rows)) if all.rows > 0 => report::left_out(rows, &failure),
-        Some((failure, _)) => return Err(Error::Request(failure)),
-        None => (),
+
+    /// Shows that the column's vectors are of this model, unless the journal does.
+    fn prove(&mut self) -> Result<(), Error> {
+        if journal::knows(&self.target, &self.purpose)? {
+            return Ok(());
+        }
+        let Some(sample) = space::sample(&self.target, &self.purpose)? else {
+            return Ok(());
+        };
+        let mut proof = Proof::of(sample.rows.len());
+        self.pipeline.submit(sample).map_err(Error::Pipe)?;
+        while let Some(outcome) = self.next_outcome()? {
+            let (_, stored) = Freight::sorted(outcome.rows);
+            match outcome.result {
+                Ok(answer) => proof.take(&stored, Some(&answer.vectors)),
+                Err(NotEmbedded::Stopped(failure)) => return Err(Error::Request(failure)),
+                Err(_) => proof.take(&stored, None),
+            }
+        }
+        match proof.refuted() {
+            Some(sample) => Err(Error::other_space(&self.target, &self.purpose, sample)),
+            None => Ok(()),
+        }
     }
-    Ok(all)
+
+    /// None when nothing is in flight any more.
+    fn next_outcome(&mut self) -> Result<Option<Outcome<Freight>>, Error> {
+        while self.pipeline.rows_in_flight() > 0 {
+            if let Some(outcome) = self.pipeline.try_next() {
+                return Ok(Some(outcome));
+            }
+            wait::for_outcome(&mut self.pipeline, None)?;
+        }
+        Ok(None)
+    }
+
+    fn refuse(&mut self, place: Place, reason: &str) -> Result<(), Error> {
+        journal::remember(&mut self.target, &self.purpose, &place, reason)?;
+        self.refused.push(place);
+        Ok(())
+    }
+
+    fn end(mut self, size: usize) -> Result<i64, Error> {
+        let embedded = self.counts.embedded;
+        report::vetoed(&self.target, self.vetoed);
+        if embedded < size as u64 {
+            let survey = candidates::survey(&self.target)?;
+            if embedded == 0 {
+                report::nothing_to_embed(&self.target);
+            }
+            report::left_aside(&self.target, &survey);
+        }
+        self.counts.effort = self.pipeline.effort();
+        self.counts.cost = settings::cost(self.purpose.model, self.counts.tokens);
+        if self.counts.effort.requests > 0 {
+            journal::open(FUNCTION, &self.target, &self.purpose, embedded, 0)?.close(
+                &self.counts,
+                "done",
+                "done",
+            )?;
+        }
+        Ok(embedded as i64)
+    }
 }

@@ -5,11 +5,13 @@ use pgrx::prelude::*;
 use pgrx::{PgTryBuilder, spi};
 
 use super::error::Error;
+use super::journal;
+use super::report;
 use super::settings;
 use super::store;
 use super::sys;
 use super::target::{self, Call, Target};
-use crate::engine::pipeline::Sending;
+use crate::engine::worker::Sending;
 use crate::gemini::model::Model;
 use crate::gemini::request::Purpose;
 
@@ -47,13 +49,12 @@ pub fn granted(function: &'static str) -> Result<(), Error> {
 
 /// Checks everything that can be known without a request. The user's own mistakes come first, then
 /// what the server lacks.
-pub fn check(function: &'static str, call: &Call, model: Option<&str>) -> Result<Ready, Error> {
+pub fn check(function: &'static str, call: &Call, model: &'static Model) -> Result<Ready, Error> {
     if let Some(encoding) = sys::other_encoding() {
         return Err(Error::Encoding { encoding });
     }
-    let model = settings::model_named(model)?;
     let task = settings::task_type()?;
-    let target = target::resolve(call)?;
+    let mut target = target::resolve(call)?;
     dimensions(&target, model)?;
     writable(function)?;
     expressions(&target)?;
@@ -62,21 +63,48 @@ pub fn check(function: &'static str, call: &Call, model: Option<&str>) -> Result
         // or a trigger fired.
         explain(&store::update_statement(&target, leaf), true)?;
     }
-    let client = settings::client()?;
-    let key = settings::api_key()?;
     let purpose = Purpose {
         model,
         dimensions: target.dimensions,
         task,
     };
-    Ok(Ready {
-        target,
-        sending: Sending {
-            client,
-            key,
-            purpose,
-        },
-    })
+    let sending = settings::sending(purpose)?;
+    target.rejected = journal::rejected(&target, &purpose)?;
+    Ok(Ready { target, sending })
+}
+
+/// What does not stop a run, and makes it slower or shorter than its owner may think.
+pub fn warn(target: &Target) -> Result<(), Error> {
+    let (indexes, triggers, timeout) = sys::with_pinned_search_path(|| {
+        Spi::connect(|client| {
+            client
+                .select(
+                    "SELECT (SELECT string_agg(format('%s (%s)', i.indexrelid::regclass, a.amname), ', ')
+                             FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+                             JOIN pg_am a ON a.oid = c.relam
+                             WHERE i.indrelid = $1 AND $2 = ANY (i.indkey) AND a.amname IN ('hnsw', 'ivfflat')),
+                            (SELECT string_agg(quote_ident(tgname), ', ') FROM pg_trigger
+                             WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled IN ('O', 'A')
+                               AND tgtype::int & 1 = 1 AND tgtype::int & 2 = 2 AND tgtype::int & 16 = 16
+                               AND (tgattr = '' OR $2 = ANY (tgattr))),
+                            nullif(current_setting('statement_timeout'), '0')",
+                    None,
+                    &[target.oid.into(), target.column.number.into()],
+                )?
+                .first()
+                .get_three::<String, String, String>()
+        })
+    })?;
+    if let Some(indexes) = indexes {
+        report::index(target, &indexes);
+    }
+    if let Some(triggers) = triggers {
+        report::triggers(target, &triggers);
+    }
+    if let Some(timeout) = timeout {
+        report::statement_timeout(&timeout);
+    }
+    Ok(())
 }
 
 fn dimensions(target: &Target, model: &'static Model) -> Result<(), Error> {

@@ -1,24 +1,25 @@
-//! What a run says while it works. One line a fact, short enough for a psql window.
+//! What a run says while it works. One line a fact, short enough for a psql window; nothing that is not
+//! wrong is above NOTICE.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pgrx::prelude::*;
 
 use super::candidates::Survey;
+use super::journal::Counts;
+use super::lock::Holder;
+use super::settings;
 use super::target::Target;
 use crate::engine::failure::Failure;
-use crate::gemini::model::Model;
+use crate::engine::pace::Wait;
+use crate::engine::tokens;
+use crate::gemini::request::Purpose;
 
-/// Bytes of text that make a token, roughly: English prose has more, code and JSON have fewer. Only
-/// the answer's usage is exact.
-const BYTES_PER_TOKEN: u64 = 3;
+/// Between two lines of progress: a tenth of the time so far, within these.
+const EVERY: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(60)];
 
-/// What the prompt form adds to a row.
-const PROMPT_BYTES: u64 = 20;
-
-pub fn estimated_tokens(rows: u64, bytes: u64) -> u64 {
-    (bytes + rows * PROMPT_BYTES).div_ceil(BYTES_PER_TOKEN)
-}
+/// Rejected rows that are named one by one; the journal has them all.
+const MAX_REJECTED_NAMED: u64 = 5;
 
 /// Which columns were chosen, where the caller left it to us and it is not obvious.
 pub fn content_columns(target: &Target) {
@@ -38,68 +39,205 @@ pub fn content_columns(target: &Target) {
     }
 }
 
-pub fn blank_rows(target: &Target, blank: u64) {
-    if blank > 0 {
+/// The price, before anything is spent.
+pub fn start(target: &Target, purpose: &Purpose, survey: &Survey) {
+    let column = format!("{}.{}", target.label, target.column.sql);
+    match survey.pending {
+        0 => notice!("{column}: no row to embed"),
+        pending => {
+            let tokens = tokens::expected(purpose, pending, survey.bytes);
+            let cost = settings::cost(purpose.model, tokens);
+            notice!(
+                "{column}: {} to embed, about {tokens} tokens, {} ({})",
+                rows(pending),
+                dollars(cost),
+                purpose.model.name,
+            );
+        }
+    }
+    left_aside(target, survey);
+}
+
+/// Rows that have no vector and get none.
+pub fn left_aside(target: &Target, survey: &Survey) {
+    if survey.blank > 0 {
         notice!(
-            "{blank} blank rows of {} stay without a vector (content NULL, empty or only white space)",
+            "{} of {} blank (content NULL, empty or only white space): without a vector",
+            rows(survey.blank),
             target.label
         );
     }
+    if survey.rejected > 0 {
+        notice!(
+            "{} of {} rejected before: not sent again, see embedding_backfill.rejects",
+            rows(survey.rejected),
+            target.label
+        );
+    }
+}
+
+pub fn nothing_to_embed(target: &Target) {
+    notice!("{}.{}: no row to embed", target.label, target.column.sql);
 }
 
 /// A BEFORE UPDATE trigger, or row security, kept rows from taking their vector.
-pub fn vetoed(target: &Target, rows: usize) {
-    if rows > 0 {
+pub fn vetoed(target: &Target, refused: usize) {
+    if refused > 0 {
         warning!(
-            "{rows} rows of {} did not take their vector: a trigger or a policy refused the update",
+            "{} of {} did not take their vector: a trigger or a policy refused the update",
+            rows(refused as u64),
             target.label
         );
     }
 }
 
-pub fn left_out(rows: usize, failure: &Failure) {
-    warning!("{rows} rows of this batch stay without a vector: {failure}");
+pub fn rejected(so_far: u64, reason: &str) {
+    match so_far {
+        0..MAX_REJECTED_NAMED => warning!("a row is rejected: {reason}"),
+        MAX_REJECTED_NAMED => warning!("more rows are rejected, see embedding_backfill.rejects"),
+        _ => (),
+    }
 }
 
-/// The price, before anything is spent.
-pub fn start(target: &Target, model: &Model, survey: &Survey) {
-    if survey.pending == 0 {
-        notice!("{}.{}: no row to embed", target.label, target.column.sql);
-        return;
+pub fn left_out(left: usize, failure: &Failure) {
+    warning!(
+        "{} of this batch stay without a vector: {failure}",
+        rows(left as u64)
+    );
+}
+
+pub fn locked(target: &Target, abandoned: u64) {
+    if abandoned > 0 {
+        warning!(
+            "{} of {} were locked by other sessions and are left for the next run",
+            rows(abandoned),
+            target.label
+        );
     }
-    let tokens = estimated_tokens(survey.pending, survey.bytes);
+}
+
+pub fn already_running(target: &Target, holder: &Holder) {
     notice!(
-        "{}.{}: {} rows to embed, about {tokens} tokens, about ${:.4} ({}, ${:.2} per million tokens)",
+        "{}.{} is being filled by process {} of {}",
         target.label,
         target.column.sql,
-        survey.pending,
-        model.cost(tokens),
-        model.name,
-        model.usd_per_million_tokens,
+        holder.pid,
+        holder.user
     );
 }
 
-pub fn progress(done: u64, total: u64, elapsed: Duration) {
-    let total = total.max(done);
-    let rate = done as f64 / elapsed.as_secs_f64().max(0.001);
-    let left = Duration::from_secs_f64((total - done) as f64 / rate.max(0.001));
+pub fn waiting_for(target: &Target, holder: &Holder) {
     notice!(
-        "{done}/{total} rows ({:.1}%), {rate:.0} rows/s, ETA {}",
-        100.0 * done as f64 / total.max(1) as f64,
-        duration(left),
+        "waiting for process {} of {}, which embeds rows of {} in its transaction",
+        holder.pid,
+        holder.user,
+        target.label
     );
 }
 
-pub fn end(target: &Target, done: u64, elapsed: Duration, tokens: u64, cost: f64, exact: bool) {
-    if done == 0 {
-        return;
+pub fn daily_quota(failure: &Failure) {
+    warning!("the daily quota is used up until midnight Pacific time: {failure}");
+}
+
+pub fn index(target: &Target, indexes: &str) {
+    ereport!(
+        PgLogLevel::WARNING,
+        PgSqlErrorCode::ERRCODE_WARNING,
+        format!(
+            "{}.{} has a vector index, which makes each write some 85 times slower: {indexes}",
+            target.label, target.column.sql
+        ),
+        "For many rows, drop it and build it again afterwards."
+    );
+}
+
+pub fn triggers(target: &Target, triggers: &str) {
+    notice!("triggers of {} run for each row: {triggers}", target.label);
+}
+
+pub fn statement_timeout(timeout: &str) {
+    warning!(
+        "statement_timeout is {timeout} and covers the whole CALL; SET statement_timeout = 0; lifts it"
+    );
+}
+
+/// How far a run is.
+pub struct Progress {
+    total: u64,
+    began: Instant,
+    said: Instant,
+    said_wait: Option<String>,
+}
+
+impl Progress {
+    pub fn new(total: u64) -> Progress {
+        let now = Instant::now();
+        Progress {
+            total,
+            began: now,
+            said: now,
+            said_wait: None,
+        }
     }
-    let about = if exact { "" } else { "about " };
-    notice!(
-        "{}: {done} rows embedded in {}, {about}{tokens} tokens, {about}${cost:.4}",
-        target.label,
-        duration(elapsed),
-    );
+
+    /// At most every few seconds, less often in a long run; a new reason to wait at once.
+    pub fn say(&mut self, done: u64, wait: Option<&Wait>) {
+        if let Some(Wait { reason, until }) = wait
+            && self.said_wait.as_ref() != Some(reason)
+        {
+            let left = until.saturating_duration_since(Instant::now());
+            if left > Duration::from_secs(1) {
+                notice!("waiting {}: {reason}", duration(left));
+                self.said_wait = Some(reason.clone());
+            }
+        }
+        let every = (self.began.elapsed() / 10).clamp(EVERY[0], EVERY[1]);
+        if self.said.elapsed() < every || done == 0 {
+            return;
+        }
+        self.said = Instant::now();
+        let total = self.total.max(done);
+        let rate = done as f64 / self.began.elapsed().as_secs_f64().max(0.001);
+        let left = Duration::from_secs_f64((total - done) as f64 / rate.max(0.001));
+        notice!(
+            "{done}/{total} rows ({:.1}%), {rate:.0} rows/s, ETA {}",
+            100.0 * done as f64 / total.max(1) as f64,
+            duration(left),
+        );
+    }
+
+    pub fn end(&self, target: &Target, counts: &Counts, exact: bool, stopped_because: &str) {
+        if counts.embedded == 0 && stopped_because == "done" {
+            return;
+        }
+        let about = if exact { "" } else { "at most " };
+        let elapsed = self.began.elapsed();
+        notice!(
+            "{}: {} embedded in {} ({:.0} rows/s), {about}{} tokens, {}: {stopped_because}",
+            target.label,
+            rows(counts.embedded),
+            duration(elapsed),
+            counts.embedded as f64 / elapsed.as_secs_f64().max(0.001),
+            counts.tokens,
+            dollars(counts.cost),
+        );
+    }
+}
+
+fn rows(count: u64) -> String {
+    match count {
+        1 => "1 row".into(),
+        count => format!("{count} rows"),
+    }
+}
+
+fn dollars(amount: f64) -> String {
+    match amount {
+        0.0 => "$0".into(),
+        amount if amount < 0.0001 => "less than $0.0001".into(),
+        amount if amount < 1.0 => format!("${amount:.4}"),
+        amount => format!("${amount:.2}"),
+    }
 }
 
 /// `0.4 s`, `12 s`, `3 min 20 s`, `5 h 7 min`.

@@ -12,7 +12,9 @@ use super::error::Error;
 use crate::engine::endpoint::BaseUrl;
 use crate::engine::http::{Client, Connection};
 use crate::engine::key::ApiKey;
+use crate::engine::worker::Sending;
 use crate::gemini::model;
+use crate::gemini::request::Purpose;
 use crate::gemini::task::TaskType;
 
 const GOOGLE: &CStr = c"https://generativelanguage.googleapis.com/v1beta";
@@ -27,6 +29,11 @@ static MODEL: Text = Text::new(Some(c"gemini-embedding-2"));
 static TASK_TYPE: Text = Text::new(Some(c"RETRIEVAL_DOCUMENT"));
 static CONCURRENCY: GucSetting<i32> = GucSetting::<i32>::new(8);
 static REQUEST_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(60);
+static MAX_ATTEMPTS: GucSetting<i32> = GucSetting::<i32>::new(5);
+static TEXTS_PER_MINUTE: GucSetting<i32> = GucSetting::<i32>::new(0);
+static TOKENS_PER_MINUTE: GucSetting<i32> = GucSetting::<i32>::new(0);
+static PRICE: GucSetting<f64> = GucSetting::<f64>::new(-1.0);
+static JOURNAL_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(90);
 
 pub fn define() {
     // A hostile setter could have the server read any file's first bytes into an error, send the key
@@ -82,25 +89,78 @@ pub fn define() {
         c"RETRIEVAL_DOCUMENT for rows that are searched.",
         &TASK_TYPE,
     );
-    GucRegistry::define_int_guc(
+    let number = |name, short, long, setting, (least, most), flags| {
+        GucRegistry::define_int_guc(
+            name,
+            short,
+            long,
+            setting,
+            least,
+            most,
+            GucContext::Userset,
+            flags,
+        )
+    };
+    number(
         c"embedding_backfill.concurrency",
         c"Requests in flight.",
         c"Each holds up to 100 texts and their vectors in memory.",
         &CONCURRENCY,
-        1,
-        64,
-        GucContext::Userset,
+        (1, 64),
         GucFlags::default(),
     );
-    GucRegistry::define_int_guc(
+    number(
         c"embedding_backfill.request_timeout",
         c"Time after which an unanswered request is given up.",
         c"",
         &REQUEST_TIMEOUT,
-        1,
-        600,
-        GucContext::Userset,
+        (1, 600),
         GucFlags::UNIT_S,
+    );
+    number(
+        c"embedding_backfill.max_attempts",
+        c"How often a request is sent before it counts as failed.",
+        c"Waiting for a quota is no attempt.",
+        &MAX_ATTEMPTS,
+        (1, 20),
+        GucFlags::default(),
+    );
+    number(
+        c"embedding_backfill.texts_per_minute",
+        c"Texts that a run sends a minute; Google counts each text as a request.",
+        c"0 is no limit, until the API's refusal names one.",
+        &TEXTS_PER_MINUTE,
+        (0, i32::MAX),
+        GucFlags::default(),
+    );
+    number(
+        c"embedding_backfill.tokens_per_minute",
+        c"Tokens that a run sends a minute.",
+        c"0 is no limit, until the API's refusal names one.",
+        &TOKENS_PER_MINUTE,
+        (0, i32::MAX),
+        GucFlags::default(),
+    );
+    GucRegistry::define_float_guc(
+        c"embedding_backfill.price_per_million_tokens",
+        c"Price in US dollars, for estimates and max_cost.",
+        c"-1 is Google's published price of the model.",
+        &PRICE,
+        -1.0,
+        1e6,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    // Runs of other roles are pruned with it.
+    GucRegistry::define_int_guc(
+        c"embedding_backfill.journal_retention",
+        c"Days that a run stays in the journal.",
+        c"",
+        &JOURNAL_RETENTION,
+        1,
+        36_500,
+        GucContext::Suset,
+        GucFlags::default(),
     );
 }
 
@@ -120,7 +180,36 @@ pub fn concurrency() -> usize {
     CONCURRENCY.get().unsigned_abs() as usize
 }
 
-pub fn api_key() -> Result<ApiKey, Error> {
+/// What the workers of a run are told.
+pub fn sending(purpose: Purpose) -> Result<Sending, Error> {
+    Ok(Sending {
+        client: client()?,
+        key: api_key()?,
+        purpose,
+        max_attempts: MAX_ATTEMPTS.get().unsigned_abs(),
+        texts_per_minute: TEXTS_PER_MINUTE.get().unsigned_abs().into(),
+        tokens_per_minute: TOKENS_PER_MINUTE.get().unsigned_abs().into(),
+    })
+}
+
+/// US dollars for a million tokens.
+pub fn price(model: &model::Model) -> f64 {
+    match PRICE.get() {
+        price if price >= 0.0 => price,
+        _ => model.usd_per_million_tokens,
+    }
+}
+
+/// US dollars for `tokens` tokens.
+pub fn cost(model: &model::Model, tokens: u64) -> f64 {
+    price(model) * tokens as f64 / 1e6
+}
+
+pub fn journal_retention() -> i32 {
+    JOURNAL_RETENTION.get()
+}
+
+fn api_key() -> Result<ApiKey, Error> {
     ApiKey::load(text(&API_KEY_FILE).as_deref()).map_err(Error::Key)
 }
 
@@ -130,7 +219,7 @@ thread_local! {
 }
 
 /// The backend's connections to the API under the settings in force.
-pub fn client() -> Result<Client, Error> {
+fn client() -> Result<Client, Error> {
     let url = text(&BASE_URL).unwrap_or_default();
     let connection = Connection {
         base_url: BaseUrl::parse(&url).map_err(|fault| Error::BaseUrl { url, fault })?,

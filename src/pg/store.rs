@@ -1,7 +1,7 @@
 //! Writing vectors: one UPDATE a batch, only where the row has none yet and still has the content
 //! that its vector was made from.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use pgrx::datum::DatumWithOid;
 use pgrx::itemptr::item_pointer_to_u64;
@@ -32,102 +32,147 @@ pub fn key(leaf: usize, ctid: ItemPointerData) -> (usize, u64) {
     (leaf, item_pointer_to_u64(ctid))
 }
 
+/// A row and the vector made from its content.
+pub type Made = (Place, Vec<f32>);
+
 #[derive(Default)]
 pub struct Written {
     pub rows: usize,
     /// Rows that a trigger or a policy kept from taking their vector.
     pub vetoed: Vec<Place>,
+    /// Rows that somebody else has locked; unchanged so far.
+    pub locked: Vec<Made>,
 }
 
-/// Writes to rows that this transaction has locked.
-pub fn write(
-    target: &Target,
-    places: Vec<Place>,
-    vectors: Vec<Vec<f32>>,
-) -> Result<Written, Error> {
-    let mut by_leaf: HashMap<usize, Vec<(Place, Vec<f32>)>> = HashMap::new();
-    for (place, vector) in places.into_iter().zip(vectors) {
-        by_leaf.entry(place.leaf).or_default().push((place, vector));
-    }
+/// Locks the rows first, and writes to those that nobody else has locked and nobody has changed.
+pub fn write_unchanged(target: &Target, rows: Vec<Made>) -> Result<Written, Error> {
     let mut written = Written::default();
-    for (leaf, rows) in by_leaf {
-        let statement = format!(
-            "{} RETURNING \"embedding_backfill ctid\"",
-            update_statement(target, leaf)
-        );
-        let (mut places, vectors): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
-        let ctids = places.iter().map(|place| place.ctid).collect();
-        let parameters = parameters(ctids, vectors);
-        let taken = Spi::connect_mut(|client| {
-            client
-                .update(&statement, None, &parameters)?
-                .filter_map(|row| row.get::<ItemPointerData>(1).transpose())
-                .map(|ctid| Ok(item_pointer_to_u64(ctid?)))
-                .collect::<Result<Vec<u64>, Error>>()
-        })?;
-        written.rows += taken.len();
-        if taken.len() < places.len() {
-            places.retain(|place| !taken.contains(&item_pointer_to_u64(place.ctid)));
-            written.vetoed.extend(places);
+    for (leaf, rows) in by_leaf(rows) {
+        let found = look(target, leaf, &rows, &target.lock())?;
+        let unchanged = |found: &HashMap<u64, String>, place: &Place| {
+            found.get(&item_pointer_to_u64(place.ctid)) == Some(&place.md5)
+        };
+        let (free, others): (Vec<_>, Vec<_>) = rows
+            .into_iter()
+            .partition(|(place, _)| unchanged(&found, place));
+        if !others.is_empty() {
+            // What can be seen unchanged and could not be locked is in somebody else's hands.
+            let found = look(target, leaf, &others, "")?;
+            let locked = others
+                .into_iter()
+                .filter(|(place, _)| unchanged(&found, place));
+            written.locked.extend(locked);
         }
+        write_to_leaf(target, leaf, free, &mut written)?;
     }
     Ok(written)
 }
 
-/// Locks the rows first, and writes to those that nobody else has locked and nobody has changed.
-pub fn write_unchanged(
-    target: &Target,
-    places: Vec<Place>,
-    vectors: Vec<Vec<f32>>,
-) -> Result<Written, Error> {
-    let mut unchanged = Vec::with_capacity(places.len());
-    let mut kept = Vec::with_capacity(places.len());
-    let mut locked: HashMap<(usize, u64), String> = HashMap::new();
-    let mut leaves: Vec<usize> = places.iter().map(|place| place.leaf).collect();
-    leaves.dedup();
-    for leaf in leaves {
-        let ctids = places.iter().filter(|place| place.leaf == leaf);
-        locked.extend(lock(target, leaf, ctids.map(|place| place.ctid).collect())?);
+/// Writes to rows that this transaction has locked.
+pub fn write(target: &Target, rows: Vec<Made>) -> Result<Written, Error> {
+    let mut written = Written::default();
+    for (leaf, rows) in by_leaf(rows) {
+        write_to_leaf(target, leaf, rows, &mut written)?;
     }
-    for (place, vector) in places.into_iter().zip(vectors) {
-        // A row that moved meanwhile was locked at its new place, which is none of ours.
-        if locked.get(&place.key()) == Some(&place.md5) {
-            unchanged.push(place);
-            kept.push(vector);
-        }
-    }
-    write(target, unchanged, kept)
+    Ok(written)
 }
 
-/// Locks those of `ctids` that still have no vector; returns the md5 of their content now.
-fn lock(
+fn by_leaf(rows: Vec<Made>) -> BTreeMap<usize, Vec<Made>> {
+    let mut leaves: BTreeMap<usize, Vec<Made>> = BTreeMap::new();
+    for (place, vector) in rows {
+        leaves.entry(place.leaf).or_default().push((place, vector));
+    }
+    leaves
+}
+
+/// The md5 of the content now, by place, of those rows that still have no vector. A row that moved
+/// comes back at its new place, which is none of ours.
+fn look(
     target: &Target,
     leaf: usize,
-    ctids: Vec<ItemPointerData>,
-) -> Result<HashMap<(usize, u64), String>, Error> {
+    rows: &[Made],
+    lock: &str,
+) -> Result<HashMap<u64, String>, Error> {
+    let ctids: Vec<ItemPointerData> = rows.iter().map(|(place, _)| place.ctid).collect();
     let statement = format!(
         "SELECT ctid, pg_catalog.md5({content}) {from}
            AND ctid OPERATOR(pg_catalog.=) ANY ($1) AND {column} IS NULL {lock}",
         content = target.content,
         column = target.column.sql,
         from = target.rows_of(leaf),
-        lock = target.lock(),
     );
     Spi::connect_mut(|client| {
-        let mut locked = HashMap::with_capacity(ctids.len());
+        let mut found = HashMap::with_capacity(ctids.len());
         for row in client.update(&statement, None, &[ctids.into()])? {
             if let (Some(ctid), Some(md5)) = (row.get(1)?, row.get(2)?) {
-                locked.insert(key(leaf, ctid), md5);
+                found.insert(item_pointer_to_u64(ctid), md5);
             }
         }
-        Ok(locked)
+        Ok(found)
     })
+}
+
+fn write_to_leaf(
+    target: &Target,
+    leaf: usize,
+    rows: Vec<Made>,
+    written: &mut Written,
+) -> Result<(), Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let statement = format!(
+        "{} RETURNING \"embedding_backfill ctid\", {}.ctid, pg_catalog.md5({})",
+        update_statement(target, leaf),
+        target.alias,
+        target.content
+    );
+    let (places, vectors): (Vec<Place>, Vec<Vec<f32>>) = rows.into_iter().unzip();
+    let parameters = parameters(places.iter().map(|place| place.ctid).collect(), vectors);
+    let mut taken: HashMap<u64, (ItemPointerData, String)> = HashMap::new();
+    Spi::connect_mut(|client| {
+        for row in client.update(&statement, None, &parameters)? {
+            if let (Some(old), Some(new)) = (row.get(1)?, row.get(2)?) {
+                let md5 = row.get::<String>(3)?.unwrap_or_default();
+                taken.insert(item_pointer_to_u64(old), (new, md5));
+            }
+        }
+        Ok::<_, Error>(())
+    })?;
+    let mut changed = Vec::new();
+    for place in places {
+        match taken.remove(&item_pointer_to_u64(place.ctid)) {
+            Some((_, md5)) if md5 == place.md5 => written.rows += 1,
+            // A trigger changed the content, so this vector is not its own any more.
+            Some((new, _)) => {
+                changed.push(new);
+                written.vetoed.push(place);
+            }
+            None => written.vetoed.push(place),
+        }
+    }
+    take_back(target, leaf, changed)
+}
+
+fn take_back(target: &Target, leaf: usize, ctids: Vec<ItemPointerData>) -> Result<(), Error> {
+    if ctids.is_empty() {
+        return Ok(());
+    }
+    let Leaf { source, within, .. } = &target.leaves[leaf];
+    let statement = format!(
+        "UPDATE {source} AS {alias} SET {column} = NULL
+         WHERE {within} AND {alias}.ctid OPERATOR(pg_catalog.=) ANY ($1)",
+        alias = target.alias,
+        column = target.column.sql,
+    );
+    Spi::connect_mut(|client| client.update(&statement, None, &[ctids.into()]).map(drop))?;
+    Ok(())
 }
 
 /// Sets the vectors `$2` at the ctids `$1`. The names of the joined columns are such that no column
 /// of the user's can be meant.
 pub fn update_statement(target: &Target, leaf: usize) -> String {
-    let Leaf { source, within } = &target.leaves[leaf];
+    let Leaf { source, within, .. } = &target.leaves[leaf];
     format!(
         "UPDATE {source} AS {alias}
          SET {column} = \"embedding_backfill vector\"

@@ -4,6 +4,7 @@
 
 use std::ffi::{CString, NulError};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
 
 use pgrx::pg_sys;
 use pgrx::pg_sys::submodules::panic::CaughtError;
@@ -32,6 +33,57 @@ pub fn with_pinned_search_path<R>(f: impl FnOnce() -> R) -> R {
     // SAFETY: the level opened above, closed once.
     unsafe { pg_sys::AtEOXact_GUC(true, level) };
     result
+}
+
+/// Runs `f` with the rights of `user`, as a SECURITY DEFINER function would.
+pub fn as_user<R>(user: pg_sys::Oid, f: impl FnOnce() -> R) -> R {
+    let mut before = pg_sys::Oid::INVALID;
+    let mut context = 0;
+    // SAFETY: an error in `f` leaves it to Postgres's abort, which restores the user.
+    unsafe {
+        pg_sys::GetUserIdAndSecContext(&mut before, &mut context);
+        let local = context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32;
+        pg_sys::SetUserIdAndSecContext(user, local);
+    }
+    let result = f();
+    // SAFETY: what was there before.
+    unsafe { pg_sys::SetUserIdAndSecContext(before, context) };
+    result
+}
+
+/// Takes an advisory lock that the session holds, without waiting.
+pub fn try_lock_session(key: i64) -> bool {
+    try_lock(key, pg_sys::ExclusiveLock as i32, true)
+}
+
+/// Takes an advisory lock until the transaction ends, without waiting.
+pub fn try_lock_transaction_shared(key: i64) -> bool {
+    try_lock(key, pg_sys::ShareLock as i32, false)
+}
+
+fn try_lock(key: i64, mode: pg_sys::LOCKMODE, session: bool) -> bool {
+    // SAFETY: a complete tag; LockAcquire copies it.
+    let acquired = unsafe { pg_sys::LockAcquire(&advisory(key), mode, session, true) };
+    acquired != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
+}
+
+/// Gives back what `try_lock_session` took. Allowed while a transaction aborts.
+pub fn unlock_session(key: i64) {
+    // SAFETY: as above; the lock is this session's.
+    unsafe { pg_sys::LockRelease(&advisory(key), pg_sys::ExclusiveLock as i32, true) };
+}
+
+/// The tag of `pg_advisory_lock(bigint)`.
+fn advisory(key: i64) -> pg_sys::LOCKTAG {
+    pg_sys::LOCKTAG {
+        // SAFETY: backend-local, set before any query runs.
+        locktag_field1: unsafe { pg_sys::MyDatabaseId.to_u32() },
+        locktag_field2: (key >> 32) as u32,
+        locktag_field3: key as u32,
+        locktag_field4: 1,
+        locktag_type: pg_sys::LockTagType::LOCKTAG_ADVISORY as u8,
+        locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
+    }
 }
 
 /// What Postgres's parser says of a text that should be one expression.
@@ -133,12 +185,6 @@ pub fn message_of(error: &CaughtError) -> &str {
     }
 }
 
-/// Whether a COMMIT would fail because the client opened a transaction block.
-pub fn in_transaction_block() -> bool {
-    // SAFETY: reads backend-local state.
-    unsafe { pg_sys::IsTransactionBlock() }
-}
-
 /// The name of the database's encoding where it is not UTF-8, the only one that texts and names can
 /// cross in unharmed.
 pub fn other_encoding() -> Option<String> {
@@ -182,23 +228,39 @@ pub fn commit() {
     }
 }
 
-/// Sleeps until `fd` is readable or the backend's latch is set; returns whether `fd` is readable.
-/// The caller then serves interrupts. Dies with the postmaster.
-pub fn wait_readable(fd: BorrowedFd<'_>) -> bool {
-    let events = pg_sys::WL_LATCH_SET | pg_sys::WL_SOCKET_READABLE | pg_sys::WL_EXIT_ON_PM_DEATH;
+/// Sleeps until `fd` is readable, the backend's latch is set or `most` has passed; returns whether
+/// `fd` is readable. The caller then serves interrupts. Dies with the postmaster.
+pub fn wait_readable(fd: Option<BorrowedFd<'_>>, most: Option<Duration>) -> bool {
+    let mut events = pg_sys::WL_LATCH_SET | pg_sys::WL_EXIT_ON_PM_DEATH;
+    if fd.is_some() {
+        events |= pg_sys::WL_SOCKET_READABLE;
+    }
+    if most.is_some() {
+        events |= pg_sys::WL_TIMEOUT;
+    }
     // SAFETY: MyLatch is this backend's own; `fd` outlives the call.
     unsafe {
         let happened = pg_sys::WaitLatchOrSocket(
             pg_sys::MyLatch,
             events as i32,
-            fd.as_raw_fd(),
-            -1,
+            fd.map_or(pg_sys::PGINVALID_SOCKET, |fd| fd.as_raw_fd()),
+            most.map_or(-1, |most| most.as_millis() as std::ffi::c_long),
             pg_sys::PG_WAIT_EXTENSION,
         );
         if happened & pg_sys::WL_LATCH_SET as i32 != 0 {
             pg_sys::ResetLatch(pg_sys::MyLatch);
         }
         happened & pg_sys::WL_SOCKET_READABLE as i32 != 0
+    }
+}
+
+/// Frees the rows of the last cursor fetch, which Postgres would keep until the SPI session ends. To be
+/// called when they have been copied out.
+pub fn free_tuples() {
+    // SAFETY: SPI_tuptable is null or what the last call returned; nulled, so it is freed once.
+    unsafe {
+        pg_sys::SPI_freetuptable(pg_sys::SPI_tuptable);
+        pg_sys::SPI_tuptable = std::ptr::null_mut();
     }
 }
 

@@ -6,6 +6,7 @@ use std::ffi::CStr;
 use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 
+use super::columns::{self, Column};
 use super::error::Error;
 use super::expression;
 use super::sys;
@@ -22,6 +23,7 @@ pub struct Call {
 
 #[derive(Debug)]
 pub struct Target {
+    pub oid: Oid,
     /// As the caller would write it, for messages.
     pub label: String,
     /// Schema-qualified and quoted.
@@ -43,29 +45,20 @@ pub struct Target {
     pub foreign: Vec<String>,
     /// Some rows that the caller can read may be closed to updates.
     pub row_security: bool,
+    /// SQL of type jsonb: how to find a row again.
+    pub row_key: String,
+    /// Contents, by md5, that were refused before and are not sent again.
+    pub rejected: Vec<String>,
 }
 
 /// A table that stores rows, and how the caller may reach it.
 #[derive(Debug, Clone)]
 pub struct Leaf {
+    pub oid: Oid,
     /// What stands behind FROM and UPDATE, without the alias.
     pub source: String,
     /// SQL of type boolean: true for rows of this leaf.
     pub within: String,
-}
-
-#[derive(Debug, Clone)]
-pub struct Column {
-    pub name: String,
-    /// `name`, quoted where it must be.
-    pub sql: String,
-    pub type_name: String,
-    type_oid: Oid,
-    typmod: i32,
-    /// text, varchar, char, citext, json, jsonb, or a domain over one.
-    is_text: bool,
-    /// Part of a primary or a foreign key.
-    is_key: bool,
 }
 
 impl Call {
@@ -119,17 +112,18 @@ fn label(oid: Oid) -> Result<String, Error> {
 fn find(call: &Call, label: String) -> Result<Target, Error> {
     let vectors = VectorTypes::find()?;
     let (relation, alias, row_security) = relation(call.relation, &label)?;
-    let columns = columns(call.relation)?;
-    let column = embedding_column(call, &label, &columns, vectors)?.clone();
+    let columns = columns::of(call.relation)?;
+    let named = call.embedding_column.as_deref();
+    let column = columns::embedding(named, &label, &columns, vectors)?.clone();
     let (content, content_columns) = match &call.content {
         Some(text) => (expression::checked("content", text)?, None),
         None => {
-            let chosen = content_columns(&columns);
+            let chosen = columns::for_content(&columns);
             if chosen.is_empty() {
                 return Err(Error::NoTextColumn { relation: label });
             }
             let names = chosen.iter().map(|column| column.name.clone()).collect();
-            (rendered(&chosen), Some(names))
+            (columns::rendered(&chosen), Some(names))
         }
     };
     let filter = match &call.source_filter {
@@ -138,6 +132,7 @@ fn find(call: &Call, label: String) -> Result<Target, Error> {
     };
     let (leaves, foreign) = leaves(call.relation, &relation, &alias, &column.name)?;
     Ok(Target {
+        oid: call.relation,
         label,
         relation,
         alias,
@@ -149,6 +144,8 @@ fn find(call: &Call, label: String) -> Result<Target, Error> {
         leaves,
         foreign,
         row_security,
+        row_key: columns::row_key(&columns),
+        rejected: Vec::new(),
     })
 }
 
@@ -194,108 +191,6 @@ fn relation(oid: Oid, label: &str) -> Result<(String, String, bool), Error> {
     })
 }
 
-fn columns(relation: Oid) -> Result<Vec<Column>, Error> {
-    Spi::connect(|client| {
-        client
-            .select(
-                "SELECT a.attname::text, quote_ident(a.attname), t.oid, a.atttypmod,
-                        format_type(t.oid, NULL),
-                        coalesce(base.typname, t.typname)
-                            IN ('text', 'varchar', 'bpchar', 'citext', 'json', 'jsonb'),
-                        EXISTS (SELECT FROM pg_constraint k
-                                WHERE k.conrelid = a.attrelid AND k.contype IN ('p', 'f')
-                                  AND a.attnum = ANY (k.conkey))
-                 FROM pg_attribute a
-                 JOIN pg_type t ON t.oid = a.atttypid
-                 LEFT JOIN pg_type base ON base.oid = t.typbasetype
-                 WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
-                 ORDER BY a.attnum",
-                None,
-                &[relation.into()],
-            )?
-            .map(|row| {
-                Ok(Column {
-                    name: row.get(1)?.unwrap_or_default(),
-                    sql: row.get(2)?.unwrap_or_default(),
-                    type_oid: row.get(3)?.unwrap_or(Oid::INVALID),
-                    typmod: row.get(4)?.unwrap_or(-1),
-                    type_name: row.get(5)?.unwrap_or_default(),
-                    is_text: row.get(6)?.unwrap_or_default(),
-                    is_key: row.get(7)?.unwrap_or_default(),
-                })
-            })
-            .collect()
-    })
-}
-
-fn embedding_column<'a>(
-    call: &Call,
-    relation: &str,
-    columns: &'a [Column],
-    vectors: VectorTypes,
-) -> Result<&'a Column, Error> {
-    let relation = relation.to_owned();
-    let is_vector = |column: &&Column| [vectors.vector, vectors.halfvec].contains(&column.type_oid);
-    let candidates: Vec<&Column> = columns.iter().filter(is_vector).collect();
-    let names = || {
-        candidates
-            .iter()
-            .map(|column| column.name.clone())
-            .collect()
-    };
-    let Some(name) = &call.embedding_column else {
-        return match candidates[..] {
-            [] => Err(Error::NoVectorColumn { relation }),
-            [column] => Ok(column),
-            _ => Err(Error::SeveralVectorColumns {
-                relation,
-                columns: names(),
-            }),
-        };
-    };
-    match columns.iter().find(|column| column.name == *name) {
-        None => Err(Error::NoSuchColumn {
-            relation,
-            column: name.clone(),
-            vectors: names(),
-        }),
-        Some(column) if is_vector(&column) => Ok(column),
-        Some(column) => Err(Error::NotAVector {
-            relation,
-            column: name.clone(),
-            type_name: column.type_name.clone(),
-        }),
-    }
-}
-
-/// The only text-like column, or all of them but keys.
-fn content_columns(columns: &[Column]) -> Vec<&Column> {
-    let texts: Vec<&Column> = columns.iter().filter(|column| column.is_text).collect();
-    match texts.len() {
-        1 => texts,
-        _ => texts.into_iter().filter(|column| !column.is_key).collect(),
-    }
-}
-
-/// One column as it is; several as lines `name: value`, blank ones left out.
-fn rendered(columns: &[&Column]) -> String {
-    if let [column] = columns {
-        return format!("({})", column.sql);
-    }
-    let lines: Vec<String> = columns
-        .iter()
-        .map(|column| {
-            let value = format!("{}::pg_catalog.text", column.sql);
-            let label = spi::quote_literal(format!("{}: ", column.name));
-            format!(
-                "CASE WHEN {value} OPERATOR(pg_catalog.~) '\\S' \
-                 THEN {label} OPERATOR(pg_catalog.||) {value} END"
-            )
-        })
-        .collect();
-    format!("pg_catalog.concat_ws(E'\\n', {})", lines.join(", "))
-}
-
 /// The tables below `oid` that store rows, and the foreign ones. A table of one's own is read by its
 /// name. Where the caller has rights on the parent alone, or its policies apply, it is reached through
 /// the parent: `tableoid` says which rows are meant, the partition's constraint lets the planner skip
@@ -322,7 +217,8 @@ fn leaves(
                            AND has_column_privilege(c.oid, $2, 'UPDATE')
                            AND NOT row_security_active(c.oid) AND NOT row_security_active($1),
                     format('%s.tableoid OPERATOR(pg_catalog.=) %L::pg_catalog.oid AND (%s)', $3, c.oid,
-                           coalesce(pg_get_partition_constraintdef(c.oid), 'true'))
+                           coalesce(pg_get_partition_constraintdef(c.oid), 'true')),
+                    c.oid
              FROM tree JOIN pg_class c ON c.oid = tree.oid
              JOIN pg_namespace n ON n.oid = c.relnamespace
              WHERE c.relkind IN ('r', 'f')
@@ -334,13 +230,18 @@ fn leaves(
             let name: String = row.get(1)?.unwrap_or_default();
             if row.get(2)?.unwrap_or_default() {
                 foreign.push(name);
-            } else if row.get(3)?.unwrap_or_default() {
+                continue;
+            }
+            let oid = row.get(5)?.unwrap_or(Oid::INVALID);
+            if row.get(3)?.unwrap_or_default() {
                 own.push(Leaf {
+                    oid,
                     source: format!("ONLY {name}"),
                     within: "true".into(),
                 });
             } else {
                 own.push(Leaf {
+                    oid,
                     source: relation.to_owned(),
                     within: row.get(4)?.unwrap_or_default(),
                 });

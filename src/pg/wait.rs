@@ -1,18 +1,37 @@
 //! Waiting for requests in flight: on the backend's latch and the pipeline's pipe at once, so that a
 //! cancel, a timeout or a shutdown is served without waiting for Google.
 
+use std::time::{Duration, Instant};
+
 use pgrx::check_for_interrupts;
 
 use super::error::Error;
 use super::sys;
 use crate::engine::pipeline::Pipeline;
 
-/// Returns when an outcome may have arrived. Raises the error of a cancel at once.
-pub fn for_outcome<T: Send + 'static>(pipeline: &mut Pipeline<T>) -> Result<(), Error> {
+/// Returns when an outcome may have arrived, or `most` has passed. Raises the error of a cancel at once.
+pub fn for_outcome<T: Send + 'static>(
+    pipeline: &mut Pipeline<T>,
+    most: Option<Duration>,
+) -> Result<(), Error> {
+    let until = most.map(|most| Instant::now() + most);
     loop {
         check_for_interrupts!();
-        if sys::wait_readable(pipeline.wake_fd()) {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Ok(());
+        }
+        // A latch counts whole milliseconds: one too many beats a loop of none.
+        let left = left.map(|left| left + Duration::from_millis(1));
+        if sys::wait_readable(Some(pipeline.wake_fd()), left) {
             return pipeline.quiet().map_err(Error::Pipe);
         }
     }
+}
+
+/// Sleeps, but for interrupts and whatever else sets the latch.
+pub fn briefly() {
+    check_for_interrupts!();
+    sys::wait_readable(None, Some(Duration::from_millis(200)));
+    check_for_interrupts!();
 }

@@ -1,0 +1,302 @@
+//! The loop body of a run: write what has arrived, read what is next, send it, say how it goes. Each
+//! step is one transaction.
+
+use super::candidates::{self, Survey};
+use super::error::Error;
+use super::feed::Feed;
+use super::freight::Freight;
+use super::journal;
+use super::limits::{Limits, Reached};
+use super::lock::Runner;
+use super::locked::{self, Locked};
+use super::preflight::Ready;
+use super::report::{self, Progress};
+use super::settings;
+use super::space::{self, Proof};
+use super::stop::{End, Stop};
+use super::store::{self, Place, Written};
+use super::tally::{self, Tally};
+use super::target::Target;
+use super::wait;
+use crate::engine::batch::{self, Job};
+use crate::engine::failure::Failure;
+use crate::engine::pipeline::Pipeline;
+use crate::engine::worker::{NotEmbedded, Outcome};
+use crate::gemini::model::MAX_TEXTS_PER_REQUEST;
+use crate::gemini::request::Purpose;
+use crate::gemini::response::Answer;
+
+pub struct Backfill {
+    target: Target,
+    purpose: Purpose,
+    pipeline: Pipeline<Freight>,
+    texts_per_request: usize,
+    concurrency: usize,
+    feed: Feed,
+    survey: Survey,
+    sample: Option<Job<Freight>>,
+    proof: Proof,
+    locked: Locked,
+    /// Pending rows that the last whole pass found and did not embed.
+    left: Option<u64>,
+    tally: Tally,
+    stop: Option<Stop>,
+    progress: Progress,
+    /// Last: released when all else is dropped.
+    _runner: Runner,
+}
+
+impl Backfill {
+    pub fn begin(
+        ready: Ready,
+        runner: Runner,
+        batch: usize,
+        limits: Limits,
+    ) -> Result<Backfill, Error> {
+        let Ready { target, sending } = ready;
+        let purpose = sending.purpose;
+        report::content_columns(&target);
+        let survey = candidates::survey(&target)?;
+        report::start(&target, &purpose, &survey);
+        let sample = match survey.pending > 0 && !journal::knows(&target, &purpose)? {
+            true => space::sample(&target, &purpose)?,
+            false => None,
+        };
+        let entry = journal::open(
+            "embed_all_missing",
+            &target,
+            &purpose,
+            survey.pending,
+            survey.blank,
+        )?;
+        let concurrency = settings::concurrency();
+        Ok(Backfill {
+            target,
+            purpose,
+            pipeline: Pipeline::new(sending, concurrency).map_err(Error::Pipe)?,
+            texts_per_request: batch.min(MAX_TEXTS_PER_REQUEST),
+            concurrency,
+            feed: Feed::new(limits),
+            survey,
+            proof: Proof::of(sample.as_ref().map_or(0, |job| job.rows.len())),
+            sample,
+            locked: Locked::default(),
+            left: None,
+            tally: Tally::new(purpose, entry),
+            stop: None,
+            progress: Progress::new(survey.pending),
+            _runner: runner,
+        })
+    }
+
+    /// False when the run is over and its entry is closed.
+    pub fn step(&mut self) -> Result<bool, Error> {
+        while let Some(outcome) = self.pipeline.try_next() {
+            self.take(outcome)?;
+        }
+        let written = self.locked.retry(&self.target)?;
+        self.count(written)?;
+        if self.stop.is_none() {
+            self.send()?;
+        }
+        let wait = self.pipeline.wait();
+        let lost = self.tally.effort(self.pipeline.effort(), wait.as_ref());
+        self.feed.limits.may_be_billed(lost);
+        match self.stop.as_ref().filter(|_| self.idle()) {
+            Some(stop) => {
+                self.tally.close(stop)?;
+                Ok(false)
+            }
+            None => {
+                self.tally.keep()?;
+                self.progress.say(self.tally.counts.embedded, wait.as_ref());
+                Ok(true)
+            }
+        }
+    }
+
+    /// Until an answer, a look at locked rows, a new entry or a limit is due.
+    pub fn wait(&mut self) -> Result<(), Error> {
+        let mut most = tally::JOURNAL_EVERY;
+        if !self.locked.is_empty() {
+            most = most.min(locked::LOOK_EVERY);
+        } else if self.pipeline.rows_in_flight() == 0 {
+            return Ok(());
+        }
+        let most = self.feed.limits.until_deadline().min(most);
+        wait::for_outcome(&mut self.pipeline, Some(most))
+    }
+
+    /// Nothing is on its way, and no vector waits for its row.
+    fn idle(&self) -> bool {
+        self.pipeline.rows_in_flight() == 0 && self.locked.is_empty()
+    }
+
+    fn take(&mut self, outcome: Outcome<Freight>) -> Result<(), Error> {
+        let reserved = Freight::tokens(&outcome.rows);
+        let (places, sample) = Freight::sorted(outcome.rows);
+        let result = outcome.result;
+        self.settle(places.len(), reserved, result.as_ref().ok());
+        if !sample.is_empty() {
+            let made = result.as_ref().ok().map(|answer| &answer.vectors[..]);
+            self.proof.take(&sample, made);
+            if let Some(sample) = self.proof.refuted() {
+                self.stop(Stop::Failed(Error::other_space(
+                    &self.target,
+                    &self.purpose,
+                    sample,
+                )));
+            }
+        }
+        match result {
+            Ok(answer) => {
+                let rows = places.into_iter().zip(answer.vectors).collect();
+                let written = store::write_unchanged(&self.target, rows)?;
+                self.count(written)
+            }
+            Err(NotEmbedded::Unsent) => Ok(()),
+            Err(NotEmbedded::Rejected(failure)) => self.reject(&places, &failure),
+            Err(NotEmbedded::Stopped(failure)) => {
+                self.stop(match failure.is_daily_quota() {
+                    true => Stop::DailyQuota(failure),
+                    false => Stop::Failed(Error::Run {
+                        failure,
+                        embedded: self.tally.counts.embedded,
+                    }),
+                });
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives back what the limits had set aside, and counts what the answer cost: all of it where the
+    /// model doesn't say.
+    fn settle(&mut self, rows: usize, reserved: u64, answer: Option<&Answer>) {
+        let rows = rows as u64;
+        let Some(answer) = answer else {
+            return self.feed.limits.settle(rows, 0, reserved, 0);
+        };
+        let tokens = self.tally.bill(answer.tokens, reserved);
+        self.feed.limits.settle(rows, rows, reserved, tokens);
+    }
+
+    fn count(&mut self, written: Written) -> Result<(), Error> {
+        self.tally.counts.embedded += written.rows as u64;
+        self.feed.pass.embedded += written.rows as u64;
+        self.locked.hold(written.locked);
+        report::vetoed(&self.target, written.vetoed.len());
+        for place in written.vetoed {
+            let reason = "a trigger or a policy refused the update";
+            journal::remember(&mut self.target, &self.purpose, &place, reason)?;
+        }
+        Ok(())
+    }
+
+    fn reject(&mut self, places: &[Place], failure: &Failure) -> Result<(), Error> {
+        let reason = failure.to_string();
+        for place in places {
+            report::rejected(self.tally.counts.rejected, &reason);
+            journal::remember(&mut self.target, &self.purpose, place, &reason)?;
+            self.tally.counts.rejected += 1;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self) -> Result<(), Error> {
+        if let Some(sample) = self.sample.take() {
+            let tokens = Freight::tokens(&sample.rows);
+            return match self.feed.limits.reserve(0, tokens) {
+                Ok(()) => self.pipeline.submit(sample).map_err(Error::Pipe),
+                Err(reached) => {
+                    self.stop(Stop::Limit(reached));
+                    Ok(())
+                }
+            };
+        }
+        if self.proof.in_flight() {
+            return Ok(());
+        }
+        loop {
+            if self.feed.limits.out_of_time(self.pipeline.slowest_answer()) {
+                self.pipeline.stop();
+                self.stop(Stop::Limit(Reached::Duration));
+                return Ok(());
+            }
+            // Those that fly, and one more request for each worker, so that none has to wait for us.
+            let wanted = 2 * self.concurrency * self.texts_per_request();
+            let in_flight = self.pipeline.rows_in_flight();
+            let given_up = self.locked.given_up();
+            let rows = self.feed.next(
+                &self.target,
+                &self.purpose,
+                wanted.saturating_sub(in_flight),
+                in_flight,
+                |place| given_up.contains(&place),
+            )?;
+            let rows = match rows {
+                Ok(rows) => rows,
+                Err(reached) => {
+                    self.stop(Stop::Limit(reached));
+                    return Ok(());
+                }
+            };
+            for job in batch::requests(rows, self.texts_per_request()) {
+                self.pipeline.submit(job).map_err(Error::Pipe)?;
+            }
+            if !self.idle() {
+                return Ok(());
+            }
+            let told = self.feed.pass.end();
+            self.left = Some(told.left);
+            if !told.again {
+                self.stop(Stop::Done);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Fewer where the quota is small, so that it is used evenly and to its end.
+    fn texts_per_request(&self) -> usize {
+        let share = self
+            .pipeline
+            .texts_per_minute()
+            .map_or(usize::MAX, |texts| (texts / 20.0) as usize);
+        self.texts_per_request.min(share.max(1))
+    }
+
+    fn stop(&mut self, stop: Stop) {
+        self.stop.get_or_insert(stop);
+    }
+
+    /// After the last commit: the summary, or the error that ended the run.
+    pub fn end(self) -> Result<End, Error> {
+        let stop = self.stop.unwrap_or(Stop::Done);
+        let stopped_because = stop.name();
+        match stop {
+            Stop::Failed(error) => return Err(error),
+            Stop::DailyQuota(failure) => report::daily_quota(&failure),
+            Stop::Done | Stop::Limit(_) => (),
+        }
+        report::locked(&self.target, self.locked.given_up().len() as u64);
+        self.progress.end(
+            &self.target,
+            &self.tally.counts,
+            self.tally.exact,
+            stopped_because,
+        );
+        let embedded = self.tally.counts.embedded;
+        let remaining = match stopped_because {
+            "done" => self.left,
+            _ => None,
+        };
+        let estimate = self
+            .survey
+            .pending
+            .saturating_sub(embedded + self.tally.counts.rejected);
+        Ok(End {
+            embedded,
+            remaining: Some(remaining.unwrap_or(estimate)),
+            stopped_because,
+        })
+    }
+}

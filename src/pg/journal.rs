@@ -1,0 +1,231 @@
+//! The journal: a row for each run and each rejected row. Written with the rights of the extension's
+//! owner, so that any role that may run may leave its trace and none can forge one; always in a
+//! transaction that commits, never in the one that aborts.
+
+use std::time::Duration;
+
+use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys::Oid;
+use pgrx::prelude::*;
+
+use super::candidates;
+use super::error::Error;
+use super::lock;
+use super::settings;
+use super::store::Place;
+use super::sys;
+use super::target::Target;
+use crate::engine::pipeline::Effort;
+use crate::gemini::request::Purpose;
+
+/// What a run has done so far.
+#[derive(Debug, Default, Clone)]
+pub struct Counts {
+    pub embedded: u64,
+    pub rejected: u64,
+    pub tokens: u64,
+    pub cost: f64,
+    pub effort: Effort,
+    /// Why nothing goes out at the moment.
+    pub waiting_for: Option<String>,
+}
+
+/// An open entry.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry(i64);
+
+/// Opens an entry; the caller holds the column's lock, so entries that are still open are of runs that
+/// were killed.
+pub fn open(
+    function: &str,
+    target: &Target,
+    purpose: &Purpose,
+    pending: u64,
+    blank: u64,
+) -> Result<Entry, Error> {
+    as_owner(|| {
+        if function == "embed_all_missing" {
+            run(
+                "UPDATE embedding_backfill.journal SET state = 'interrupted', finished = updated
+                 WHERE state = 'running' AND lock_key = $1",
+                &[lock::key(target).into()],
+            )?;
+        }
+        run(
+            "DELETE FROM embedding_backfill.journal
+             WHERE started < now() - make_interval(days => $1)",
+            &[settings::journal_retention().into()],
+        )?;
+        let id = Spi::connect_mut(|client| {
+            client
+                .update(
+                    "INSERT INTO embedding_backfill.journal (function, run_by, pid, lock_key, relation,
+                         relation_name, embedding_column, model, dimensions, task_type, content,
+                         source_filter, pending, blank)
+                     VALUES ($1, session_user, pg_backend_pid(), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                     RETURNING run",
+                    None,
+                    &[
+                        function.into(),
+                        lock::key(target).into(),
+                        target.oid.into(),
+                        target.relation.as_str().into(),
+                        target.column.name.as_str().into(),
+                        purpose.model.name.into(),
+                        (purpose.dimensions as i32).into(),
+                        purpose.task.name().into(),
+                        target.content.as_str().into(),
+                        target.filter.as_str().into(),
+                        (pending as i64).into(),
+                        (blank as i64).into(),
+                    ],
+                )?
+                .first()
+                .get_one::<i64>()
+        })?;
+        Ok(Entry(id.unwrap_or_default()))
+    })
+}
+
+impl Entry {
+    pub fn update(self, counts: &Counts) -> Result<(), Error> {
+        self.write(counts, "running", None)
+    }
+
+    pub fn close(self, counts: &Counts, state: &str, reason: &str) -> Result<(), Error> {
+        self.write(counts, state, Some(reason))
+    }
+
+    fn write(self, counts: &Counts, state: &str, reason: Option<&str>) -> Result<(), Error> {
+        let Counts { effort, .. } = counts;
+        as_owner(|| {
+            run(
+                "UPDATE embedding_backfill.journal
+                 SET embedded = $2, rejected = $3, tokens = $4, cost = $5::numeric(20, 6), requests = $6,
+                     retries = $7, quota_refusals = $8, waited = make_interval(secs => $9),
+                     waiting_for = $10, state = $11, reason = $12, updated = clock_timestamp(),
+                     finished = CASE WHEN $11 <> 'running' THEN clock_timestamp() END
+                 WHERE run = $1",
+                &[
+                    self.0.into(),
+                    (counts.embedded as i64).into(),
+                    (counts.rejected as i64).into(),
+                    (counts.tokens as i64).into(),
+                    counts.cost.into(),
+                    (effort.requests as i64).into(),
+                    (effort.retries as i64).into(),
+                    (effort.refused_by_quota as i64).into(),
+                    effort.waited.as_secs_f64().into(),
+                    counts.waiting_for.as_deref().into(),
+                    state.into(),
+                    reason.into(),
+                ],
+            )
+        })
+    }
+}
+
+/// Whether the last run that wrote to this column used the settings of this one.
+pub fn knows(target: &Target, purpose: &Purpose) -> Result<bool, Error> {
+    let same = as_owner(|| {
+        Spi::connect(|client| {
+            let rows = client.select(
+                "SELECT model = $3 AND dimensions = $4 AND task_type = $5
+                 FROM embedding_backfill.journal
+                 WHERE relation = $1 AND embedding_column = $2::name AND embedded > 0
+                 ORDER BY run DESC",
+                Some(1),
+                &[
+                    target.oid.into(),
+                    target.column.name.as_str().into(),
+                    purpose.model.name.into(),
+                    (purpose.dimensions as i32).into(),
+                    purpose.task.name().into(),
+                ],
+            )?;
+            match rows.is_empty() {
+                true => Ok(None),
+                false => rows.first().get_one::<bool>(),
+            }
+        })
+        .map_err(Error::from)
+    })?;
+    Ok(same.unwrap_or(false))
+}
+
+/// Contents, by md5, that the model refused for this column before.
+pub fn rejected(target: &Target, purpose: &Purpose) -> Result<Vec<String>, Error> {
+    as_owner(|| {
+        Spi::connect(|client| {
+            client
+                .select(
+                    "SELECT content_md5 FROM embedding_backfill.rejected
+                     WHERE relation = $1 AND embedding_column = $2::name AND model = $3",
+                    None,
+                    &[
+                        target.oid.into(),
+                        target.column.name.as_str().into(),
+                        purpose.model.name.into(),
+                    ],
+                )?
+                .filter_map(|row| row.get::<String>(1).transpose())
+                .map(|md5| Ok(md5?))
+                .collect()
+        })
+    })
+}
+
+/// Remembers a content that was refused, with the row that had it; the target sends it no more.
+pub fn remember(
+    target: &mut Target,
+    purpose: &Purpose,
+    place: &Place,
+    reason: &str,
+) -> Result<(), Error> {
+    let key = candidates::row_key(target, place)?;
+    target.rejected.push(place.md5.clone());
+    as_owner(|| {
+        run(
+            "INSERT INTO embedding_backfill.rejected
+                 (relation, embedding_column, model, content_md5, key, reason)
+             VALUES ($1, $2::name, $3, $4, $5::jsonb, $6)
+             ON CONFLICT (relation, embedding_column, model, content_md5)
+             DO UPDATE SET key = excluded.key, reason = excluded.reason, at = now()",
+            &[
+                target.oid.into(),
+                target.column.name.as_str().into(),
+                purpose.model.name.into(),
+                place.md5.as_str().into(),
+                key.as_deref().into(),
+                reason.into(),
+            ],
+        )
+    })
+}
+
+fn run(statement: &str, arguments: &[DatumWithOid<'_>]) -> Result<(), Error> {
+    Ok(Spi::connect_mut(|client| {
+        client.update(statement, None, arguments).map(drop)
+    })?)
+}
+
+fn as_owner<R>(f: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
+    sys::with_pinned_search_path(|| {
+        let owner = Spi::connect(|client| {
+            client
+                .select(
+                    "SELECT extowner FROM pg_extension WHERE extname = 'embedding_backfill'",
+                    None,
+                    &[],
+                )?
+                .first()
+                .get_one::<Oid>()
+        })?;
+        sys::as_user(owner.unwrap_or(Oid::INVALID), f)
+    })
+}
+
+/// How long a wait still lasts, for the journal.
+pub fn waiting(reason: &str, left: Duration) -> String {
+    format!("{reason}, {} s left", left.as_secs())
+}

@@ -1,0 +1,73 @@
+//! What a run has done and what it cost, kept in its entry of the journal.
+
+use std::time::{Duration, Instant};
+
+use super::error::Error;
+use super::journal::{self, Counts, Entry};
+use super::settings;
+use super::stop::Stop;
+use crate::engine::pace::Wait;
+use crate::engine::pipeline::Effort;
+use crate::gemini::request::Purpose;
+
+/// Between two updates of the entry, and so how old `progress` may be.
+pub const JOURNAL_EVERY: Duration = Duration::from_secs(1);
+
+pub struct Tally {
+    pub counts: Counts,
+    /// The model tells what it bills.
+    pub exact: bool,
+    purpose: Purpose,
+    entry: Entry,
+    journaled: Instant,
+}
+
+impl Tally {
+    pub fn new(purpose: Purpose, entry: Entry) -> Tally {
+        Tally {
+            counts: Counts::default(),
+            exact: true,
+            purpose,
+            entry,
+            journaled: Instant::now(),
+        }
+    }
+
+    /// Counts what an answer cost: `bound`, the most it can be, where the model doesn't tell.
+    pub fn bill(&mut self, told: Option<u64>, bound: u64) -> u64 {
+        self.exact &= told.is_some();
+        let tokens = told.unwrap_or(bound);
+        self.counts.tokens += tokens;
+        self.counts.cost += settings::cost(self.purpose.model, tokens);
+        tokens
+    }
+
+    /// Takes in what the threads have done; returns the tokens that may have been billed for nothing
+    /// since the last time.
+    pub fn effort(&mut self, effort: Effort, wait: Option<&Wait>) -> u64 {
+        let lost = effort.maybe_billed - self.counts.effort.maybe_billed;
+        self.counts.effort = effort;
+        self.counts.waiting_for = wait.map(|wait| {
+            let left = wait.until.saturating_duration_since(Instant::now());
+            journal::waiting(&wait.reason, left)
+        });
+        lost
+    }
+
+    pub fn keep(&mut self) -> Result<(), Error> {
+        if self.journaled.elapsed() < JOURNAL_EVERY {
+            return Ok(());
+        }
+        self.journaled = Instant::now();
+        self.entry.update(&self.counts)
+    }
+
+    pub fn close(&mut self, stop: &Stop) -> Result<(), Error> {
+        self.counts.waiting_for = None;
+        let (state, reason) = match stop {
+            Stop::Failed(error) => ("failed", error.message()),
+            stop => ("done", stop.name().to_owned()),
+        };
+        self.entry.close(&self.counts, state, &reason)
+    }
+}
