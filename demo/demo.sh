@@ -57,7 +57,8 @@ PGDATABASE=postgres "$bin/createdb" -h "$socket" -U postgres demo
 
 settings=(--set "key_file=$demo/key")
 if [ "${API:-}" != google ]; then
-    (cd "$demo" && exec setsid "$standin" --port 0 --key "$key" --latency-ms 100 --words "$root/target/words" >standin.log 2>&1 </dev/null) &
+    (cd "$demo" && exec setsid "$standin" --port 0 --key "$key" --latency-ms 100 --words "$root/target/words") \
+        >"$demo/standin.log" 2>&1 </dev/null &
     echo $! >"$demo/standin.pid"
     until base_url=$(sed -n 's/^listening on //p' "$demo/standin.log" 2>/dev/null) && [ -n "$base_url" ]; do
         kill -0 $! || die "the stand-in did not start: $(cat "$demo/standin.log")"

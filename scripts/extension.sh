@@ -24,7 +24,8 @@ build() {
 
     need_rust rustfmt
     need cc "apt-get install gcc libc6-dev"
-    [ -e "$(cc -print-file-name=crt1.o)" ] || die "the C library's headers are missing; install them with: apt-get install libc6-dev"
+    [ -e "$(cc -print-file-name=crt1.o)" ] ||
+        die "the C library's headers are missing; install them with: apt-get install libc6-dev"
     [ -e "$("$pg_config" --includedir-server)/postgres.h" ] ||
         die "the headers of $version are missing; install them with: apt-get install postgresql-server-dev-$major"
     set_libclang
