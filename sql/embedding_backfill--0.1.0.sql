@@ -58,9 +58,18 @@ CREATE TABLE embedding_backfill.rejected (
 COMMENT ON TABLE embedding_backfill.rejected IS 'contents that are not sent again, as the view rejects shows them';
 REVOKE ALL ON TABLE embedding_backfill.rejected FROM PUBLIC;
 
-SELECT pg_catalog.pg_extension_config_dump('embedding_backfill.journal', '');
+CREATE TABLE embedding_backfill.stop_requests (
+    run bigint PRIMARY KEY REFERENCES embedding_backfill.journal ON DELETE CASCADE
+);
+COMMENT ON TABLE embedding_backfill.stop_requests IS 'runs that embed_stop told to end';
+REVOKE ALL ON TABLE embedding_backfill.stop_requests FROM PUBLIC;
+
+-- Without what is about dropped tables: in another database their OIDs may be other tables.
+SELECT pg_catalog.pg_extension_config_dump('embedding_backfill.journal',
+    'WHERE EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid OPERATOR(pg_catalog.=) relation)');
 SELECT pg_catalog.pg_extension_config_dump('embedding_backfill.journal_run_seq', '');
-SELECT pg_catalog.pg_extension_config_dump('embedding_backfill.rejected', '');
+SELECT pg_catalog.pg_extension_config_dump('embedding_backfill.rejected',
+    'WHERE EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid OPERATOR(pg_catalog.=) relation)');
 
 -- A run that says it is running is so while its session holds the column's lock, and only the newest
 -- of the column can be that one.
@@ -116,8 +125,17 @@ SELECT j.run,
        j.source_filter,
        j.pid
 FROM embedding_backfill.journal AS j
-WHERE pg_catalog.pg_has_role(j.run_by, 'USAGE')
-   OR pg_catalog.has_table_privilege(j.relation::oid, 'SELECT');
+WHERE pg_catalog.has_any_column_privilege(j.relation::oid, 'SELECT')
+   OR EXISTS (
+       SELECT
+       FROM pg_catalog.pg_roles AS role
+       WHERE role.rolname OPERATOR(pg_catalog.=) j.run_by
+         AND pg_catalog.pg_has_role(role.oid, 'USAGE'))
+   OR EXISTS (
+       SELECT
+       FROM pg_catalog.pg_extension AS e
+       WHERE e.extname OPERATOR(pg_catalog.=) 'embedding_backfill'
+         AND pg_catalog.pg_has_role(e.extowner, 'USAGE'));
 COMMENT ON VIEW embedding_backfill.runs IS 'one row a run: who, what, when, how it ended, and what it cost';
 COMMENT ON COLUMN embedding_backfill.runs.state IS 'running, done, failed, or interrupted where its session ended before it did';
 COMMENT ON COLUMN embedding_backfill.runs.reason IS 'why it ended: done, the limit that was reached, or the error';
@@ -155,7 +173,12 @@ GRANT SELECT ON embedding_backfill.progress TO PUBLIC;
 CREATE VIEW embedding_backfill.rejects WITH (security_barrier) AS
 SELECT r.relation, r.embedding_column, r.model, r.key, r.reason, r.at, r.content_md5
 FROM embedding_backfill.rejected AS r
-WHERE pg_catalog.has_table_privilege(r.relation::oid, 'SELECT');
+WHERE pg_catalog.has_any_column_privilege(r.relation::oid, 'SELECT')
+   OR EXISTS (
+       SELECT
+       FROM pg_catalog.pg_extension AS e
+       WHERE e.extname OPERATOR(pg_catalog.=) 'embedding_backfill'
+         AND pg_catalog.pg_has_role(e.extowner, 'USAGE'));
 COMMENT ON VIEW embedding_backfill.rejects IS 'rows that were refused for their content; not sent again until it changes';
 COMMENT ON COLUMN embedding_backfill.rejects.key IS 'primary key of the row, or its ctid then where it has none';
 GRANT SELECT ON embedding_backfill.rejects TO PUBLIC;
@@ -267,3 +290,248 @@ COMMENT ON PROCEDURE @extschema@.embed_all_missing(regclass, integer, text, name
 'embeds every row whose embedding is NULL and whose content is not blank, committing as it goes';
 -- It spends money and sends data out.
 REVOKE EXECUTE ON PROCEDURE @extschema@.embed_all_missing(regclass, integer, text, name, text, text, interval, bigint, bigint, numeric, bigint, bigint, text) FROM PUBLIC;
+
+-- Before and after: the price, the proof
+
+CREATE FUNCTION @extschema@.embed_plan(
+    relation regclass,
+    batch integer DEFAULT 50,
+    content text DEFAULT NULL,
+    embedding_column name DEFAULT NULL,
+    source_filter text DEFAULT NULL,
+    model text DEFAULT NULL)
+RETURNS TABLE (
+    table_name text,
+    column_name text,
+    column_type text,
+    model_name text,
+    dimensions integer,
+    content_sql text,
+    rows_total bigint,
+    rows_embedded bigint,
+    rows_pending bigint,
+    rows_blank bigint,
+    rows_rejected bigint,
+    rows_outside_filter bigint,
+    tokens bigint,
+    requests bigint,
+    cost_usd numeric,
+    duration interval,
+    wal text,
+    disk text,
+    warnings text,
+    sample text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'embed_plan_wrapper';
+COMMENT ON FUNCTION @extschema@.embed_plan(regclass, integer, text, name, text, text) IS
+'the dry run: what a backfill would send, cost and write; sends nothing';
+
+CREATE FUNCTION @extschema@.embed_verify(
+    relation regclass,
+    sample integer DEFAULT 20,
+    content text DEFAULT NULL,
+    embedding_column name DEFAULT NULL,
+    model text DEFAULT NULL)
+RETURNS TABLE (check_name text, ok boolean, detail text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'embed_verify_wrapper';
+COMMENT ON FUNCTION @extschema@.embed_verify(regclass, integer, text, name, text) IS
+'the proof: what is left and why, and whether the vectors are right; embeds sample rows again, which costs as much';
+-- It spends money and sends data out.
+REVOKE EXECUTE ON FUNCTION @extschema@.embed_verify(regclass, integer, text, name, text) FROM PUBLIC;
+
+-- Search. STABLE, since the same text has the same vector within a statement, so that an index can serve
+-- ORDER BY embedding <=> embed_query(...). The library hands vectors over as bytea, whose form in memory
+-- is a vector's. The type's name is not qualified: CREATE EXTENSION puts pgvector's schema, wherever it
+-- is, behind our own on the search_path of this script.
+
+CREATE FUNCTION @extschema@.embed_text(
+    content text,
+    task_type text DEFAULT 'RETRIEVAL_QUERY',
+    model text DEFAULT NULL,
+    dimensions integer DEFAULT NULL)
+RETURNS vector
+LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'embed_text_wrapper';
+COMMENT ON FUNCTION @extschema@.embed_text(text, text, text, integer) IS
+'the vector of one text, of 768 dimensions unless told; the last 128 are remembered in the session';
+-- It spends money and sends data out.
+REVOKE EXECUTE ON FUNCTION @extschema@.embed_text(text, text, text, integer) FROM PUBLIC;
+
+-- Open to all, so that a grant on embed_texts is enough: it asks for that.
+CREATE FUNCTION embedding_backfill.embed_each(
+    contents text[],
+    task_type text,
+    model text,
+    dimensions integer)
+RETURNS SETOF vector
+LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'embed_each_wrapper';
+COMMENT ON FUNCTION embedding_backfill.embed_each(text[], text, text, integer) IS
+'the vectors of several texts, in their order; only for those who may call embed_texts';
+
+CREATE FUNCTION @extschema@.embed_texts(
+    contents text[],
+    task_type text DEFAULT 'RETRIEVAL_DOCUMENT',
+    model text DEFAULT NULL,
+    dimensions integer DEFAULT NULL)
+RETURNS vector[]
+LANGUAGE sql STABLE PARALLEL RESTRICTED
+AS $function$
+    SELECT CASE WHEN contents IS NOT NULL THEN (
+        SELECT COALESCE(pg_catalog.array_agg(embedded.vector ORDER BY embedded.place), '{}')
+        FROM embedding_backfill.embed_each(contents, task_type, model, dimensions)
+             WITH ORDINALITY AS embedded (vector, place)) END
+$function$;
+COMMENT ON FUNCTION @extschema@.embed_texts(text[], text, text, integer) IS
+'the vectors of several texts, in their order, in one request for each hundred';
+-- It spends money and sends data out.
+REVOKE EXECUTE ON FUNCTION @extschema@.embed_texts(text[], text, text, integer) FROM PUBLIC;
+
+CREATE FUNCTION @extschema@.embed_query(
+    relation regclass,
+    query text,
+    embedding_column name DEFAULT NULL,
+    model text DEFAULT NULL)
+RETURNS vector
+LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'embed_query_wrapper';
+COMMENT ON FUNCTION @extschema@.embed_query(regclass, text, name, text) IS
+'the vector of a question, to compare with the vectors of this column';
+-- It spends money and sends data out.
+REVOKE EXECUTE ON FUNCTION @extschema@.embed_query(regclass, text, name, text) FROM PUBLIC;
+
+-- Runs and rejected rows
+
+CREATE FUNCTION @extschema@.embed_stop(relation regclass)
+RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'embed_stop_wrapper';
+COMMENT ON FUNCTION @extschema@.embed_stop(regclass) IS
+'tells a running embed_all_missing to end after the requests in flight; false where none runs';
+
+CREATE FUNCTION @extschema@.embed_retry_rejected(relation regclass DEFAULT NULL)
+RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'embed_retry_rejected_wrapper';
+COMMENT ON FUNCTION @extschema@.embed_retry_rejected(regclass) IS
+'forgets rejected rows, so that the next run sends them again; returns how many';
+
+-- Freshness: a row whose content changes loses its vector, and the next run embeds it again
+
+CREATE FUNCTION embedding_backfill.forget_embedding()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    -- A key that is no column would be passed over, and old vectors would look fresh.
+    PERFORM FROM pg_attribute AS a
+    WHERE a.attrelid = TG_RELID AND a.attname = TG_ARGV[0]::name AND NOT a.attisdropped;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'table % has no column "%" any more', TG_RELID::regclass, TG_ARGV[0]
+            USING ERRCODE = 'undefined_column',
+                  HINT = format('SELECT embed_keep_fresh(%L, ...); makes the trigger anew', TG_RELID::regclass);
+    END IF;
+    NEW := jsonb_populate_record(NEW, jsonb_build_object(TG_ARGV[0], NULL));
+    RETURN NEW;
+END
+$function$;
+COMMENT ON FUNCTION embedding_backfill.forget_embedding() IS
+'trigger of embed_keep_fresh: sets the column that its argument names to NULL';
+
+CREATE FUNCTION @extschema@.embed_keep_fresh_off(relation regclass)
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    trigger_name name;
+BEGIN
+    FOR trigger_name IN
+        SELECT t.tgname FROM pg_trigger AS t
+        WHERE t.tgrelid = relation AND t.tgparentid = 0
+          AND t.tgfoid = 'embedding_backfill.forget_embedding()'::regprocedure
+    LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', trigger_name, relation);
+    END LOOP;
+END
+$function$;
+COMMENT ON FUNCTION @extschema@.embed_keep_fresh_off(regclass) IS
+'drops the triggers that embed_keep_fresh made';
+
+CREATE FUNCTION @extschema@.embed_keep_fresh(relation regclass, VARIADIC columns name[])
+RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    embeddings name[];
+    embedding name;
+    unknown name;
+BEGIN
+    IF relation IS NULL THEN
+        RAISE EXCEPTION 'relation must not be NULL'
+            USING ERRCODE = 'null_value_not_allowed', HINT = 'name a table, such as ''memory_logs''';
+    END IF;
+    PERFORM FROM pg_class AS c WHERE c.oid = relation AND c.relkind IN ('r', 'p');
+    IF NOT FOUND THEN
+        RAISE EXCEPTION '% is not a table', relation
+            USING ERRCODE = 'wrong_object_type', HINT = 'name the table that stores the embedding column';
+    END IF;
+    PERFORM FROM pg_class AS c WHERE c.oid = relation AND pg_has_role(c.relowner, 'USAGE');
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'must be owner of table %', relation
+            USING ERRCODE = 'insufficient_privilege', HINT = 'run it as the owner of the table';
+    END IF;
+    SELECT array_agg(a.attname ORDER BY a.attnum) INTO embeddings
+    FROM pg_attribute AS a
+    JOIN pg_type AS t ON t.oid = a.atttypid
+    JOIN pg_depend AS d ON d.objid = t.oid AND d.classid = 'pg_type'::regclass AND d.deptype = 'e'
+    JOIN pg_extension AS e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass
+    WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+      AND e.extname = 'vector' AND t.typname IN ('vector', 'halfvec');
+    IF embeddings IS NULL THEN
+        RAISE EXCEPTION 'table % has no column of type vector or halfvec', relation
+            USING ERRCODE = 'undefined_column',
+                  HINT = format('ALTER TABLE %s ADD COLUMN embedding vector(768);', relation);
+    END IF;
+    IF coalesce(cardinality(columns), 0) = 0 THEN
+        RAISE EXCEPTION 'no column is named whose changes count'
+            USING ERRCODE = 'invalid_parameter_value',
+                  HINT = 'name the columns that the content is made of, such as ''raw_data''';
+    END IF;
+    IF array_position(columns, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION 'a column is NULL'
+            USING ERRCODE = 'null_value_not_allowed',
+                  HINT = 'name the columns that the content is made of, such as ''raw_data''';
+    END IF;
+    SELECT c INTO unknown FROM unnest(columns) AS c
+    WHERE c = ANY (embeddings) OR NOT EXISTS (
+        SELECT FROM pg_attribute AS a
+        WHERE a.attrelid = relation AND a.attname = c AND a.attnum > 0 AND NOT a.attisdropped)
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'table % has no column "%" to make a content of', relation, unknown
+            USING ERRCODE = 'undefined_column', HINT = 'name columns of the table, but not the embedding';
+    END IF;
+    PERFORM @extschema@.embed_keep_fresh_off(relation);
+    FOREACH embedding IN ARRAY embeddings LOOP
+        -- As text, since not every type can be compared. A writer who brings a new vector along keeps it.
+        EXECUTE format(
+            'CREATE TRIGGER %I BEFORE UPDATE OF %s ON %s FOR EACH ROW'
+            ' WHEN ((%s) AND OLD.%5$I::text IS NOT DISTINCT FROM NEW.%5$I::text)'
+            ' EXECUTE FUNCTION embedding_backfill.forget_embedding(%5$L)',
+            'embedding_backfill_keep_fresh_' || (
+                SELECT a.attnum FROM pg_attribute AS a
+                WHERE a.attrelid = relation AND a.attname = embedding),
+            (SELECT string_agg(DISTINCT quote_ident(c), ', ') FROM unnest(columns) AS c),
+            relation,
+            (SELECT string_agg(DISTINCT format('OLD.%1$I::text IS DISTINCT FROM NEW.%1$I::text', c), ' OR ')
+             FROM unnest(columns) AS c),
+            embedding);
+    END LOOP;
+END
+$function$;
+COMMENT ON FUNCTION @extschema@.embed_keep_fresh(regclass, name[]) IS
+'makes a trigger: a row loses its embedding when one of these columns changes, so that the next run embeds it again';

@@ -159,7 +159,7 @@ impl Pace {
             state.paused_until = Some(until);
             let name = quota.id.as_deref().unwrap_or("of the project");
             state.wait = Some(Wait {
-                reason: format!("quota {name} is used up"),
+                reason: format!("quota {name}"),
                 until,
             });
         }

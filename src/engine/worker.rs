@@ -32,6 +32,10 @@ pub struct Sending {
     pub max_attempts: u32,
     pub texts_per_minute: u64,
     pub tokens_per_minute: u64,
+    /// Nothing is sent that could not be back by then, as slow as the slowest answer so far.
+    pub deadline: Option<Instant>,
+    /// What may have been billed is not sent again before the owner has looked at its limits.
+    pub pays_once: bool,
 }
 
 pub struct Outcome<T> {
@@ -46,6 +50,8 @@ pub enum NotEmbedded {
     Rejected(Failure),
     /// The run can't go on.
     Stopped(Failure),
+    /// Sent, and perhaps billed, but no answer came.
+    Lost(Failure),
     /// Not sent, since the run has stopped.
     Unsent,
 }
@@ -109,9 +115,10 @@ impl<T> Worker<T> {
 
     /// One outcome for each part that the job falls into; false when the owner is gone.
     fn deliver(&self, job: Job<T>) -> bool {
+        let answered_before = self.answered.load(Relaxed);
         let mut parts = vec![job];
         while let Some(part) = parts.pop() {
-            let result = match self.answer(&part.texts) {
+            let result = match self.answer(&part.texts, answered_before) {
                 Ok(answer) => Ok(answer),
                 Err(GivenUp::Unsent) => Err(NotEmbedded::Unsent),
                 Err(GivenUp::Split) => {
@@ -119,6 +126,7 @@ impl<T> Worker<T> {
                     parts.extend([second, first]);
                     continue;
                 }
+                Err(GivenUp::Lost(failure)) => Err(NotEmbedded::Lost(failure)),
                 Err(GivenUp::Reject(failure)) => Err(NotEmbedded::Rejected(failure)),
                 Err(GivenUp::Stop(failure)) => {
                     self.pace.stop();
@@ -137,12 +145,15 @@ impl<T> Worker<T> {
         true
     }
 
-    fn answer(&self, texts: &[String]) -> Result<Answer, GivenUp> {
-        let answered_before = self.answered.load(Relaxed);
+    /// `answered_before` is what had been answered when the job that `texts` are of began.
+    fn answer(&self, texts: &[String], answered_before: u64) -> Result<Answer, GivenUp> {
         let mut attempt = 1;
         let mut quota_wait_began: Option<(Instant, u64)> = None;
         loop {
             if !self.pace.acquire(texts.len(), self.estimate.tokens(texts)) {
+                return Err(GivenUp::Unsent);
+            }
+            if self.out_of_time() {
                 return Err(GivenUp::Unsent);
             }
             let failure = match self.send(texts) {
@@ -170,6 +181,9 @@ impl<T> Worker<T> {
                         return Err(GivenUp::Split);
                     }
                 }
+                Verdict::Retry if self.sending.pays_once && failure.may_be_billed() => {
+                    return Err(GivenUp::Lost(failure));
+                }
                 Verdict::Retry if attempt < self.sending.max_attempts => {
                     attempt += 1;
                     self.retries.fetch_add(1, Relaxed);
@@ -193,12 +207,24 @@ impl<T> Worker<T> {
         }
     }
 
+    fn out_of_time(&self) -> bool {
+        let answer = Duration::from_millis(self.slowest_ms.load(Relaxed));
+        self.sending
+            .deadline
+            .is_some_and(|deadline| Instant::now() + answer >= deadline)
+    }
+
     /// Whether the API takes requests of this form at all; asked with a harmless text where no answer
     /// has shown it. A refusal of everything is no row's fault.
     fn others_pass(&self) -> bool {
+        if self.answered.load(Relaxed) > 0 {
+            return true;
+        }
         let harmless = ["hello".to_owned()];
-        self.answered.load(Relaxed) > 0
-            || self.pace.acquire(1, self.estimate.tokens(&harmless)) && self.send(&harmless).is_ok()
+        // It is no row's, so no limit has set it aside.
+        let most = tokens::at_most(&self.sending.purpose, &harmless[0]);
+        self.maybe_billed.fetch_add(most, Relaxed);
+        self.pace.acquire(1, most) && self.send(&harmless).is_ok()
     }
 
     fn send(&self, texts: &[String]) -> Result<Answer, Failure> {
@@ -240,6 +266,7 @@ impl<T> Worker<T> {
 
 enum GivenUp {
     Split,
+    Lost(Failure),
     Reject(Failure),
     Stop(Failure),
     Unsent,

@@ -225,7 +225,10 @@ pub fn one_line(message: &str) -> String {
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HTTP {}: {}", self.http_status, self.message)
+        match self.message.as_str() {
+            "" => write!(f, "HTTP {} with an empty answer", self.http_status),
+            message => write!(f, "HTTP {}: {message}", self.http_status),
+        }
     }
 }
 

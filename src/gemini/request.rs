@@ -8,7 +8,7 @@ use super::model::{Model, TaskForm};
 use super::task::TaskType;
 
 /// What all texts of a run have in common.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Purpose {
     pub model: &'static Model,
     pub dimensions: u32,
@@ -67,12 +67,8 @@ impl Purpose {
         serde_json::to_vec(&Batch { requests })
     }
 
-    /// What the task adds to each text.
-    pub fn prompt_bytes(&self) -> usize {
-        self.as_sent("").len()
-    }
-
-    fn as_sent<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    /// A text with what the task adds to it.
+    pub fn as_sent<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match self.model.task_form {
             TaskForm::Prefix => Cow::Owned(self.task.prompt(text)),
             TaskForm::TaskType => Cow::Borrowed(text),

@@ -1,7 +1,8 @@
 //! The loop body of a run: write what has arrived, read what is next, send it, say how it goes. Each
 //! step is one transaction.
 
-use super::candidates::{self, Survey};
+use std::collections::HashSet;
+
 use super::error::Error;
 use super::feed::Feed;
 use super::freight::Freight;
@@ -9,12 +10,15 @@ use super::journal;
 use super::limits::{Limits, Reached};
 use super::lock::Runner;
 use super::locked::{self, Locked};
-use super::preflight::Ready;
+use super::preflight::{self, Ready};
+use super::price;
+use super::rejects::{self, CHANGED, VETOED};
 use super::report::{self, Progress};
 use super::settings;
 use super::space::{self, Proof};
 use super::stop::{End, Stop};
 use super::store::{self, Place, Written};
+use super::survey::Survey;
 use super::tally::{self, Tally};
 use super::target::Target;
 use super::wait;
@@ -32,11 +36,16 @@ pub struct Backfill {
     pipeline: Pipeline<Freight>,
     texts_per_request: usize,
     concurrency: usize,
+    max_attempts: u32,
     feed: Feed,
     survey: Survey,
     sample: Option<Job<Freight>>,
     proof: Proof,
     locked: Locked,
+    /// Places of rows whose content a trigger changed.
+    changed: HashSet<(usize, u64)>,
+    /// Answers in a row that never came, of those that may not be sent again without a look at the limits.
+    lost: u32,
     /// Pending rows that the last whole pass found and did not embed.
     left: Option<u64>,
     tally: Tally,
@@ -53,15 +62,24 @@ impl Backfill {
         batch: usize,
         limits: Limits,
     ) -> Result<Backfill, Error> {
-        let Ready { target, sending } = ready;
+        let Ready {
+            target,
+            mut sending,
+        } = ready;
+        sending.deadline = limits.deadline();
+        sending.pays_once = limits.on_tokens();
+        let max_attempts = sending.max_attempts;
         let purpose = sending.purpose;
         report::content_columns(&target);
-        let survey = candidates::survey(&target)?;
-        report::start(&target, &purpose, &survey);
-        let sample = match survey.pending > 0 && !journal::knows(&target, &purpose)? {
-            true => space::sample(&target, &purpose)?,
-            false => None,
-        };
+        let price = price::of(&target, &purpose, batch)?;
+        if price.survey.pending > 0 {
+            preflight::findings(&target)?
+                .iter()
+                .for_each(report::finding);
+        }
+        report::start(&target, &purpose, &price);
+        let survey = price.survey;
+        let sample = space::request(&purpose, price.sample);
         let entry = journal::open(
             "embed_all_missing",
             &target,
@@ -76,11 +94,14 @@ impl Backfill {
             pipeline: Pipeline::new(sending, concurrency).map_err(Error::Pipe)?,
             texts_per_request: batch.min(MAX_TEXTS_PER_REQUEST),
             concurrency,
+            max_attempts,
             feed: Feed::new(limits),
             survey,
             proof: Proof::of(sample.as_ref().map_or(0, |job| job.rows.len())),
             sample,
             locked: Locked::default(),
+            changed: HashSet::new(),
+            lost: 0,
             left: None,
             tally: Tally::new(purpose, entry),
             stop: None,
@@ -91,24 +112,39 @@ impl Backfill {
 
     /// False when the run is over and its entry is closed.
     pub fn step(&mut self) -> Result<bool, Error> {
+        if let Some(error) = self.target.hold_still()? {
+            // What is in flight has nowhere to go any more.
+            let stop = Stop::Failed(error);
+            self.tally.close(&stop)?;
+            self.stop = Some(stop);
+            return Ok(false);
+        }
+        let before = self.tally.counts.embedded;
         while let Some(outcome) = self.pipeline.try_next() {
             self.take(outcome)?;
         }
         let written = self.locked.retry(&self.target)?;
         self.count(written)?;
+        self.tally
+            .notify(&self.target, self.tally.counts.embedded - before)?;
+        // Before anything is sent: it may have used up what a limit leaves.
+        let lost = self.tally.effort(self.pipeline.effort());
+        self.feed.limits.may_be_billed(lost);
         if self.stop.is_none() {
             self.send()?;
         }
-        let wait = self.pipeline.wait();
-        let lost = self.tally.effort(self.pipeline.effort(), wait.as_ref());
-        self.feed.limits.may_be_billed(lost);
+        let wait = self.pipeline.wait().or_else(|| self.locked.wait());
+        self.tally.waits(wait.as_ref());
         match self.stop.as_ref().filter(|_| self.idle()) {
             Some(stop) => {
                 self.tally.close(stop)?;
                 Ok(false)
             }
             None => {
-                self.tally.keep()?;
+                if self.tally.keep()? {
+                    self.pipeline.stop();
+                    self.stop(Stop::Requested);
+                }
                 self.progress.say(self.tally.counts.embedded, wait.as_ref());
                 Ok(true)
             }
@@ -150,20 +186,25 @@ impl Backfill {
         }
         match result {
             Ok(answer) => {
+                self.lost = 0;
                 let rows = places.into_iter().zip(answer.vectors).collect();
                 let written = store::write_unchanged(&self.target, rows)?;
                 self.count(written)
             }
             Err(NotEmbedded::Unsent) => Ok(()),
+            // The next pass finds its rows, and the limits say whether they may be paid for once more.
+            Err(NotEmbedded::Lost(failure)) => {
+                self.feed.pass.lost += 1;
+                self.lost += 1;
+                if self.lost >= self.max_attempts {
+                    self.pipeline.stop();
+                    self.stop(Stop::of(failure, self.tally.counts.embedded));
+                }
+                Ok(())
+            }
             Err(NotEmbedded::Rejected(failure)) => self.reject(&places, &failure),
             Err(NotEmbedded::Stopped(failure)) => {
-                self.stop(match failure.is_daily_quota() {
-                    true => Stop::DailyQuota(failure),
-                    false => Stop::Failed(Error::Run {
-                        failure,
-                        embedded: self.tally.counts.embedded,
-                    }),
-                });
+                self.stop(Stop::of(failure, self.tally.counts.embedded));
                 Ok(())
             }
         }
@@ -184,10 +225,17 @@ impl Backfill {
         self.tally.counts.embedded += written.rows as u64;
         self.feed.pass.embedded += written.rows as u64;
         self.locked.hold(written.locked);
-        report::vetoed(&self.target, written.vetoed.len());
+        report::vetoed(&self.target, written.vetoed.len() + written.changed.len());
+        for (before, now) in written.changed {
+            // Once is what a trigger does that puts a content in order: the next pass takes it.
+            if self.changed.contains(&before.key()) {
+                rejects::remember(&mut self.target, &self.purpose, &now, CHANGED)?;
+            } else {
+                self.changed.insert(now.key());
+            }
+        }
         for place in written.vetoed {
-            let reason = "a trigger or a policy refused the update";
-            journal::remember(&mut self.target, &self.purpose, &place, reason)?;
+            rejects::remember(&mut self.target, &self.purpose, &place, VETOED)?;
         }
         Ok(())
     }
@@ -196,7 +244,7 @@ impl Backfill {
         let reason = failure.to_string();
         for place in places {
             report::rejected(self.tally.counts.rejected, &reason);
-            journal::remember(&mut self.target, &self.purpose, place, &reason)?;
+            rejects::remember(&mut self.target, &self.purpose, place, &reason)?;
             self.tally.counts.rejected += 1;
         }
         Ok(())
@@ -248,7 +296,11 @@ impl Backfill {
             }
             let told = self.feed.pass.end();
             self.left = Some(told.left);
-            if !told.again {
+            let new_leaves = self.target.find_leaves()?;
+            if new_leaves {
+                self.locked.forget_given_up();
+            }
+            if !told.again && !new_leaves {
                 self.stop(Stop::Done);
                 return Ok(());
             }
@@ -275,7 +327,7 @@ impl Backfill {
         match stop {
             Stop::Failed(error) => return Err(error),
             Stop::DailyQuota(failure) => report::daily_quota(&failure),
-            Stop::Done | Stop::Limit(_) => (),
+            Stop::Done | Stop::Limit(_) | Stop::Requested => (),
         }
         report::locked(&self.target, self.locked.given_up().len() as u64);
         self.progress.end(

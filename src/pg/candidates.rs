@@ -6,28 +6,18 @@ use pgrx::pg_sys::ItemPointerData;
 use pgrx::prelude::*;
 
 use super::error::Error;
+use super::leaves::Leaf;
 use super::store::Place;
+use super::survey::count;
 use super::sys;
-use super::target::{Leaf, Target};
+use super::target::Target;
 
 /// Collected at a time: 8 MB of ctids, whatever the table's size.
 pub const MAX_COLLECTED: i64 = 1_000_000;
 
-/// What there is to do before a run, in one scan of each leaf.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Survey {
-    pub pending: u64,
-    /// Missing a vector, but with no content to make one from.
-    pub blank: u64,
-    /// Refused before.
-    pub rejected: u64,
-    /// Of the pending rows' content.
-    pub bytes: u64,
-}
-
 impl Target {
     /// Rows that a run may look at: no vector yet, and inside the filter.
-    fn missing(&self) -> String {
+    pub fn missing(&self) -> String {
         format!("{} IS NULL AND {}", self.column.sql, self.filter)
     }
 
@@ -41,7 +31,7 @@ impl Target {
         format!("FOR NO KEY UPDATE OF {} SKIP LOCKED", self.alias)
     }
 
-    fn pending(&self) -> String {
+    pub fn pending(&self) -> String {
         format!(
             "{} AND {} AND {}",
             self.missing(),
@@ -51,7 +41,7 @@ impl Target {
     }
 
     /// `$1` are the md5s of the contents that were refused.
-    fn not_rejected(&self) -> String {
+    pub fn not_rejected(&self) -> String {
         match self.rejected.is_empty() {
             true => "$1::pg_catalog.text[] IS NOT NULL".into(),
             false => format!(
@@ -66,40 +56,6 @@ impl Target {
         let Leaf { source, within, .. } = &self.leaves[leaf];
         format!("FROM {source} AS {} WHERE {within}", self.alias)
     }
-}
-
-pub fn survey(target: &Target) -> Result<Survey, Error> {
-    let mut total = Survey::default();
-    for leaf in 0..target.leaves.len() {
-        let statement = format!(
-            "SELECT pg_catalog.count(*) FILTER (WHERE {to_send}),
-                    pg_catalog.count(*) FILTER (WHERE ({not_blank}) IS NOT TRUE),
-                    pg_catalog.sum(pg_catalog.octet_length({content})::pg_catalog.int8)
-                        FILTER (WHERE {to_send})::pg_catalog.int8,
-                    pg_catalog.count(*)
-             {from} AND {missing}",
-            to_send = format_args!("{} AND {}", target.not_blank(), target.not_rejected()),
-            content = target.content,
-            not_blank = target.not_blank(),
-            missing = target.missing(),
-            from = target.rows_of(leaf),
-        );
-        let (pending, blank, bytes, missing) = Spi::connect(|client| {
-            let row = client
-                .select(&statement, None, &[target.rejected.clone().into()])?
-                .first();
-            Ok::<_, Error>((row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-        })?;
-        total.pending += count(pending);
-        total.blank += count(blank);
-        total.rejected += count(missing) - count(pending) - count(blank);
-        total.bytes += count(bytes);
-    }
-    Ok(total)
-}
-
-fn count(value: Option<i64>) -> u64 {
-    value.unwrap_or(0).max(0).unsigned_abs()
 }
 
 /// Where the pending rows of a leaf are, among the blocks `blocks`; at most `MAX_COLLECTED`.

@@ -22,6 +22,13 @@ pub struct Column {
     is_primary: bool,
 }
 
+impl Column {
+    /// The type without its schema.
+    pub fn bare_type(&self) -> &str {
+        self.type_name.rsplit('.').next().unwrap_or(&self.type_name)
+    }
+}
+
 /// All columns of a table, in its order. Under a pinned search_path.
 pub fn of(relation: Oid) -> Result<Vec<Column>, Error> {
     Spi::connect(|client| {
@@ -68,7 +75,7 @@ pub fn embedding<'a>(
     named: Option<&str>,
     relation: &str,
     columns: &'a [Column],
-    vectors: VectorTypes,
+    vectors: &VectorTypes,
 ) -> Result<&'a Column, Error> {
     let relation = relation.to_owned();
     let is_vector = |column: &&Column| [vectors.vector, vectors.halfvec].contains(&column.type_oid);

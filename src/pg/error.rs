@@ -61,8 +61,8 @@ pub enum Error {
         type_name: String,
     },
     Dimensions {
-        column: String,
-        dimensions: u32,
+        name: String,
+        dimensions: i64,
         model: &'static Model,
     },
     Expression {
@@ -75,6 +75,25 @@ pub enum Error {
         code: PgSqlErrorCode,
         message: String,
         hint: Option<String>,
+    },
+    /// Renamed or dropped while it was filled.
+    RelationReplaced {
+        relation: String,
+    },
+    ColumnReplaced {
+        relation: String,
+        column: String,
+    },
+    /// A text that can't be embedded; places count from 1.
+    BlankText {
+        place: usize,
+    },
+    /// A sample of no rows or too many.
+    Sample {
+        value: Option<i32>,
+    },
+    NoRight {
+        what: String,
     },
     /// A limit of a run that can't be kept.
     Limit {
@@ -90,6 +109,7 @@ pub enum Error {
     },
     Model(ModelError),
     TaskType {
+        what: &'static str,
         name: String,
     },
     Key(KeyFault),
@@ -154,6 +174,8 @@ impl Error {
             Error::OtherSpace { model, sample, .. } => {
                 format!("none of {sample} stored vectors is of {}", model.name)
             }
+            Error::RelationReplaced { .. } => "the table was renamed or dropped".into(),
+            Error::ColumnReplaced { .. } => "the column was renamed or dropped".into(),
             other => format!("{other:?}"),
         }
     }

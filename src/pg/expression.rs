@@ -2,11 +2,11 @@
 //! becomes part of a statement, so that nothing else rides along.
 
 use super::error::Error;
-use super::sys::{self, Parsed};
+use super::parser::{self, Parsed};
 
 /// An expression that stands in parentheses of its own, whatever comment it ends with.
 pub fn checked(argument: &'static str, text: &str) -> Result<String, Error> {
-    let reason = match sys::parse_expression(text) {
+    let reason = match parser::parse_expression(text) {
         Ok(Parsed::OneExpression) => return Ok(format!("({text}\n)")),
         Ok(Parsed::NotOneExpression) => "it is not exactly one expression".to_owned(),
         Ok(Parsed::Error(message)) => message,

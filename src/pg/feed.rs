@@ -40,11 +40,15 @@ impl Feed {
         if free == 0 {
             return Ok(Ok(Vec::new()));
         }
-        if self.unsent.is_empty() {
-            let left = usize::try_from(self.limits.rows_left()).unwrap_or(usize::MAX);
-            let rows = self
-                .pass
-                .next_rows(target, free.min(left).max(1), hopeless)?;
+        let left = usize::try_from(self.limits.rows_left()).unwrap_or(usize::MAX);
+        let wanted = free.min(left).max(1);
+        // On into the next leaf, so that a small one does not make a small request.
+        while self.unsent.len() < wanted {
+            let missing = wanted - self.unsent.len();
+            let rows = self.pass.next_rows(target, missing, &hopeless)?;
+            if rows.is_empty() {
+                break;
+            }
             self.unsent.extend(rows);
         }
         let mut rows = Vec::new();

@@ -8,11 +8,9 @@ use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 
-use super::candidates;
 use super::error::Error;
 use super::lock;
 use super::settings;
-use super::store::Place;
 use super::sys;
 use super::target::Target;
 use crate::engine::pipeline::Effort;
@@ -43,6 +41,12 @@ pub fn open(
     pending: u64,
     blank: u64,
 ) -> Result<Entry, Error> {
+    let user = Spi::connect(|client| {
+        client
+            .select("SELECT current_user::pg_catalog.text", None, &[])?
+            .first()
+            .get_one::<String>()
+    })?;
     as_owner(|| {
         if function == "embed_all_missing" {
             run(
@@ -62,7 +66,7 @@ pub fn open(
                     "INSERT INTO embedding_backfill.journal (function, run_by, pid, lock_key, relation,
                          relation_name, embedding_column, model, dimensions, task_type, content,
                          source_filter, pending, blank)
-                     VALUES ($1, session_user, pg_backend_pid(), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                     VALUES ($1, $13::name, pg_backend_pid(), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
                      RETURNING run",
                     None,
                     &[
@@ -78,6 +82,7 @@ pub fn open(
                         target.filter.as_str().into(),
                         (pending as i64).into(),
                         (blank as i64).into(),
+                        user.as_deref().unwrap_or_default().into(),
                     ],
                 )?
                 .first()
@@ -94,6 +99,28 @@ impl Entry {
 
     pub fn close(self, counts: &Counts, state: &str, reason: &str) -> Result<(), Error> {
         self.write(counts, state, Some(reason))
+    }
+
+    /// Whether somebody called embed_stop.
+    pub fn is_to_stop(self) -> Result<bool, Error> {
+        let asked = as_owner(|| {
+            Spi::connect(|client| {
+                client
+                    .select(
+                        "SELECT EXISTS (SELECT FROM embedding_backfill.stop_requests WHERE run = $1)",
+                        None,
+                        &[self.0.into()],
+                    )?
+                    .first()
+                    .get_one::<bool>()
+            })
+            .map_err(Error::from)
+        })?;
+        Ok(asked.unwrap_or(false))
+    }
+
+    pub fn number(self) -> i64 {
+        self.0
     }
 
     fn write(self, counts: &Counts, state: &str, reason: Option<&str>) -> Result<(), Error> {
@@ -125,6 +152,26 @@ impl Entry {
     }
 }
 
+/// The model of the last run that wrote to this column.
+pub fn last_model(target: &Target) -> Result<Option<String>, Error> {
+    as_owner(|| {
+        Spi::connect(|client| {
+            let rows = client.select(
+                "SELECT model FROM embedding_backfill.journal
+                 WHERE relation = $1 AND embedding_column = $2::name AND embedded > 0
+                 ORDER BY run DESC",
+                Some(1),
+                &[target.oid.into(), target.column.name.as_str().into()],
+            )?;
+            match rows.is_empty() {
+                true => Ok(None),
+                false => rows.first().get_one::<String>(),
+            }
+        })
+        .map_err(Error::from)
+    })
+}
+
 /// Whether the last run that wrote to this column used the settings of this one.
 pub fn knows(target: &Target, purpose: &Purpose) -> Result<bool, Error> {
     let same = as_owner(|| {
@@ -153,63 +200,42 @@ pub fn knows(target: &Target, purpose: &Purpose) -> Result<bool, Error> {
     Ok(same.unwrap_or(false))
 }
 
-/// Contents, by md5, that the model refused for this column before.
-pub fn rejected(target: &Target, purpose: &Purpose) -> Result<Vec<String>, Error> {
+/// In a table of its own: a request that is not committed yet must not hold up the run's entry.
+pub fn request_stop(run_number: i64) -> Result<(), Error> {
     as_owner(|| {
-        Spi::connect(|client| {
-            client
-                .select(
-                    "SELECT content_md5 FROM embedding_backfill.rejected
-                     WHERE relation = $1 AND embedding_column = $2::name AND model = $3",
-                    None,
-                    &[
-                        target.oid.into(),
-                        target.column.name.as_str().into(),
-                        purpose.model.name.into(),
-                    ],
-                )?
-                .filter_map(|row| row.get::<String>(1).transpose())
-                .map(|md5| Ok(md5?))
-                .collect()
-        })
+        run(
+            "INSERT INTO embedding_backfill.stop_requests (run) VALUES ($1) ON CONFLICT DO NOTHING",
+            &[run_number.into()],
+        )
     })
 }
 
-/// Remembers a content that was refused, with the row that had it; the target sends it no more.
-pub fn remember(
-    target: &mut Target,
-    purpose: &Purpose,
-    place: &Place,
-    reason: &str,
-) -> Result<(), Error> {
-    let key = candidates::row_key(target, place)?;
-    target.rejected.push(place.md5.clone());
-    as_owner(|| {
+/// Tells who LISTENs what this transaction wrote.
+pub fn notify(target: &Target, entry: Entry, rows: u64) -> Result<(), Error> {
+    if rows == 0 {
+        return Ok(());
+    }
+    sys::with_pinned_search_path(|| {
         run(
-            "INSERT INTO embedding_backfill.rejected
-                 (relation, embedding_column, model, content_md5, key, reason)
-             VALUES ($1, $2::name, $3, $4, $5::jsonb, $6)
-             ON CONFLICT (relation, embedding_column, model, content_md5)
-             DO UPDATE SET key = excluded.key, reason = excluded.reason, at = now()",
+            "SELECT pg_notify('embedding_backfill',
+                 json_build_object('relation', $1, 'column', $2, 'rows', $3, 'run', $4)::text)",
             &[
-                target.oid.into(),
+                target.relation.as_str().into(),
                 target.column.name.as_str().into(),
-                purpose.model.name.into(),
-                place.md5.as_str().into(),
-                key.as_deref().into(),
-                reason.into(),
+                (rows as i64).into(),
+                entry.number().into(),
             ],
         )
     })
 }
 
-fn run(statement: &str, arguments: &[DatumWithOid<'_>]) -> Result<(), Error> {
+pub fn run(statement: &str, arguments: &[DatumWithOid<'_>]) -> Result<(), Error> {
     Ok(Spi::connect_mut(|client| {
         client.update(statement, None, arguments).map(drop)
     })?)
 }
 
-fn as_owner<R>(f: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
+pub fn as_owner<R>(f: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
     sys::with_pinned_search_path(|| {
         let owner = Spi::connect(|client| {
             client

@@ -83,6 +83,15 @@ impl Limits {
             .is_some_and(|deadline| Instant::now() + answer >= deadline)
     }
 
+    /// Whether what is paid twice could pass a limit.
+    pub fn on_tokens(&self) -> bool {
+        self.tokens.is_some()
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
     /// Time left, as long as there is any: what comes after a deadline is not hurried.
     pub fn until_deadline(&self) -> Duration {
         let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());

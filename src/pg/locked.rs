@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::error::Error;
 use super::store::{self, Made, Written};
 use super::target::Target;
+use crate::engine::pace::Wait;
 
 /// How long a locked row is waited for.
 const MAX_HOLD: Duration = Duration::from_secs(10);
@@ -33,6 +34,20 @@ impl Locked {
     pub fn hold(&mut self, rows: Vec<Made>) {
         let now = Instant::now();
         self.held.extend(rows.into_iter().map(|made| (made, now)));
+    }
+
+    /// Places are by leaf, so they mean nothing when the leaves are others.
+    pub fn forget_given_up(&mut self) {
+        self.given_up.clear();
+    }
+
+    /// For how long the run may still be held up.
+    pub fn wait(&self) -> Option<Wait> {
+        let newest = self.held.iter().map(|(_, since)| *since).max()?;
+        Some(Wait {
+            reason: "rows are locked by other sessions".into(),
+            until: newest + MAX_HOLD,
+        })
     }
 
     /// Tries them all again; those that stay locked are held on to, or given up.

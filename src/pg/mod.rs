@@ -4,28 +4,38 @@
 mod backfill;
 mod candidates;
 mod columns;
+mod control;
 mod error;
 mod expression;
 mod feed;
+mod fold;
 mod freight;
 mod journal;
+mod leaves;
 mod limits;
 mod lock;
 mod locked;
 mod one_batch;
+mod parser;
 mod pass;
+mod plan;
 mod preflight;
+mod price;
+mod rejects;
 mod report;
 mod request_wording;
 mod run;
+mod search;
 mod settings;
 mod space;
 mod stop;
 mod store;
+mod survey;
 mod sys;
 mod tally;
 mod target;
 mod vector_type;
+mod verify;
 mod wait;
 mod wording;
 
@@ -37,5 +47,6 @@ pgrx::pg_module_magic!(name = c"embedding_backfill", version = c"0.1.0");
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     settings::define();
+    sys::reserve_settings();
     run::forget_on_abort();
 }

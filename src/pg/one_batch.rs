@@ -1,6 +1,7 @@
 //! `embed_missing`: one batch in the caller's transaction. Its rows stay locked until that
 //! transaction ends, so that two callers never pay for the same row.
 
+use std::collections::HashSet;
 use std::ffi::CStr;
 
 use pgrx::pg_sys::Oid;
@@ -13,10 +14,12 @@ use super::freight::Freight;
 use super::journal::{self, Counts};
 use super::lock;
 use super::preflight::{self, Ready};
+use super::rejects::{self, CHANGED, VETOED};
 use super::report;
 use super::settings;
 use super::space::{self, Proof};
 use super::store::{self, Place};
+use super::survey;
 use super::target::{Call, Target};
 use super::wait;
 use crate::engine::batch;
@@ -68,6 +71,8 @@ struct Batch {
     /// Claimed, and refused by a trigger, a policy or the API.
     refused: Vec<Place>,
     vetoed: usize,
+    /// Places of rows whose content a trigger changed.
+    changed: HashSet<(usize, u64)>,
 }
 
 impl Batch {
@@ -82,6 +87,7 @@ impl Batch {
             counts: Counts::default(),
             refused: Vec::new(),
             vetoed: 0,
+            changed: HashSet::new(),
         })
     }
 
@@ -128,9 +134,17 @@ impl Batch {
                     let made = rows.into_iter().zip(answer.vectors).collect();
                     let written = store::write(&self.target, made)?;
                     self.counts.embedded += written.rows as u64;
-                    self.vetoed += written.vetoed.len();
+                    self.vetoed += written.vetoed.len() + written.changed.len();
+                    for (before, now) in written.changed {
+                        // Once is what a trigger does that puts a content in order.
+                        if self.changed.contains(&before.key()) {
+                            self.refuse(now, CHANGED)?;
+                        } else {
+                            self.changed.insert(now.key());
+                        }
+                    }
                     for place in written.vetoed {
-                        self.refuse(place, "a trigger or a policy refused the update")?;
+                        self.refuse(place, VETOED)?;
                     }
                 }
                 Err(NotEmbedded::Rejected(failure)) => {
@@ -140,7 +154,7 @@ impl Batch {
                         self.refuse(place, &failure.to_string())?;
                     }
                 }
-                Err(NotEmbedded::Stopped(failure)) => {
+                Err(NotEmbedded::Stopped(failure) | NotEmbedded::Lost(failure)) => {
                     left += rows.len();
                     failed.get_or_insert(failure);
                 }
@@ -160,7 +174,8 @@ impl Batch {
         if journal::knows(&self.target, &self.purpose)? {
             return Ok(());
         }
-        let Some(sample) = space::sample(&self.target, &self.purpose)? else {
+        let sample = space::sample(&self.target)?;
+        let Some(sample) = space::request(&self.purpose, sample) else {
             return Ok(());
         };
         let mut proof = Proof::of(sample.rows.len());
@@ -191,7 +206,7 @@ impl Batch {
     }
 
     fn refuse(&mut self, place: Place, reason: &str) -> Result<(), Error> {
-        journal::remember(&mut self.target, &self.purpose, &place, reason)?;
+        rejects::remember(&mut self.target, &self.purpose, &place, reason)?;
         self.refused.push(place);
         Ok(())
     }
@@ -200,7 +215,7 @@ impl Batch {
         let embedded = self.counts.embedded;
         report::vetoed(&self.target, self.vetoed);
         if embedded < size as u64 {
-            let survey = candidates::survey(&self.target)?;
+            let survey = survey::survey(&self.target)?;
             if embedded == 0 {
                 report::nothing_to_embed(&self.target);
             }
@@ -209,11 +224,9 @@ impl Batch {
         self.counts.effort = self.pipeline.effort();
         self.counts.cost = settings::cost(self.purpose.model, self.counts.tokens);
         if self.counts.effort.requests > 0 {
-            journal::open(FUNCTION, &self.target, &self.purpose, embedded, 0)?.close(
-                &self.counts,
-                "done",
-                "done",
-            )?;
+            let entry = journal::open(FUNCTION, &self.target, &self.purpose, embedded, 0)?;
+            entry.close(&self.counts, "done", "done")?;
+            journal::notify(&self.target, entry, embedded)?;
         }
         Ok(embedded as i64)
     }

@@ -25,6 +25,8 @@ pub struct Pass {
     /// Found and left alone, since the run knows that they can't be written.
     passed_over: u64,
     pub embedded: u64,
+    /// Requests that were sent and never answered.
+    pub lost: u64,
     fruitless: u32,
 }
 
@@ -85,7 +87,9 @@ impl Pass {
         let left = ended.found.saturating_sub(ended.embedded);
         Told {
             left,
-            again: ended.embedded > 0 || left > ended.passed_over && fruitless < MAX_FRUITLESS,
+            again: ended.embedded > 0
+                || ended.lost > 0
+                || left > ended.passed_over && fruitless < MAX_FRUITLESS,
         }
     }
 }

@@ -1,12 +1,12 @@
 //! What is checked before the first request, so that no money is spent on a run that can't write.
 
+use pgrx::PgTryBuilder;
+use pgrx::pg_sys::Oid;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
-use pgrx::{PgTryBuilder, spi};
 
 use super::error::Error;
-use super::journal;
-use super::report;
+use super::rejects;
 use super::settings;
 use super::store;
 use super::sys;
@@ -47,75 +47,104 @@ pub fn granted(function: &'static str) -> Result<(), Error> {
     }
 }
 
-/// Checks everything that can be known without a request. The user's own mistakes come first, then
-/// what the server lacks.
-pub fn check(function: &'static str, call: &Call, model: &'static Model) -> Result<Ready, Error> {
-    if let Some(encoding) = sys::other_encoding() {
-        return Err(Error::Encoding { encoding });
-    }
+/// What a call means, with all of the user's own mistakes found; neither written nor sent to.
+pub fn meant(call: &Call, model: &'static Model) -> Result<(Target, Purpose), Error> {
+    utf8()?;
     let task = settings::task_type()?;
     let mut target = target::resolve(call)?;
-    dimensions(&target, model)?;
-    writable(function)?;
+    dimensions(&target.column.name, target.dimensions.into(), model)?;
     expressions(&target)?;
-    for leaf in 0..target.leaves.len() {
-        // Privileges, generated columns, types: Postgres's own errors, without a row touched
-        // or a trigger fired.
-        explain(&store::update_statement(&target, leaf), true)?;
-    }
     let purpose = Purpose {
         model,
         dimensions: target.dimensions,
         task,
     };
+    target.rejected = rejects::rejected(&target, &purpose)?;
+    Ok((target, purpose))
+}
+
+/// Checks everything that can be known without a request. The user's own mistakes come first, then
+/// what the server lacks.
+pub fn check(function: &'static str, call: &Call, model: &'static Model) -> Result<Ready, Error> {
+    writable(function)?;
+    let (target, purpose) = meant(call, model)?;
+    for leaf in 0..target.leaves.len() {
+        // Privileges, generated columns, types: Postgres's own errors, without a row touched
+        // or a trigger fired.
+        explain(&store::update_statement(&target, leaf))?;
+    }
     let sending = settings::sending(purpose)?;
-    target.rejected = journal::rejected(&target, &purpose)?;
     Ok(Ready { target, sending })
 }
 
 /// What does not stop a run, and makes it slower or shorter than its owner may think.
-pub fn warn(target: &Target) -> Result<(), Error> {
+pub fn findings(target: &Target) -> Result<Vec<Finding>, Error> {
+    let mut tables: Vec<Oid> = target.leaves.iter().map(|leaf| leaf.oid).collect();
+    tables.push(target.oid);
     let (indexes, triggers, timeout) = sys::with_pinned_search_path(|| {
         Spi::connect(|client| {
             client
                 .select(
-                    "SELECT (SELECT string_agg(format('%s (%s)', i.indexrelid::regclass, a.amname), ', ')
-                             FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-                             JOIN pg_am a ON a.oid = c.relam
-                             WHERE i.indrelid = $1 AND $2 = ANY (i.indkey) AND a.amname IN ('hnsw', 'ivfflat')),
-                            (SELECT string_agg(quote_ident(tgname), ', ') FROM pg_trigger
-                             WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled IN ('O', 'A')
-                               AND tgtype::int & 1 = 1 AND tgtype::int & 2 = 2 AND tgtype::int & 16 = 16
-                               AND (tgattr = '' OR $2 = ANY (tgattr))),
+                    "SELECT (SELECT string_agg(DISTINCT format('%I (%s)', c.relname, a.amname), ', ')
+                             FROM pg_depend d
+                             JOIN pg_class c ON c.oid = d.objid AND d.classid = 'pg_class'::regclass
+                             JOIN pg_am a ON a.oid = c.relam AND a.amname IN ('hnsw', 'ivfflat')
+                             WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY ($1)
+                               AND d.refobjsubid = (SELECT n.attnum FROM pg_attribute n
+                                                    WHERE n.attrelid = d.refobjid AND n.attname = $2::name)),
+                            (SELECT string_agg(DISTINCT quote_ident(t.tgname), ', ') FROM pg_trigger t
+                             WHERE t.tgrelid = ANY ($1) AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
+                               AND t.tgtype::int & 1 = 1 AND t.tgtype::int & 2 = 2 AND t.tgtype::int & 16 = 16
+                               AND (t.tgattr = ''
+                                    OR (SELECT n.attnum FROM pg_attribute n
+                                        WHERE n.attrelid = t.tgrelid AND n.attname = $2::name) = ANY (t.tgattr))),
                             nullif(current_setting('statement_timeout'), '0')",
                     None,
-                    &[target.oid.into(), target.column.number.into()],
+                    &[tables.into(), target.column.name.as_str().into()],
                 )?
                 .first()
                 .get_three::<String, String, String>()
         })
     })?;
-    if let Some(indexes) = indexes {
-        report::index(target, &indexes);
-    }
-    if let Some(triggers) = triggers {
-        report::triggers(target, &triggers);
-    }
-    if let Some(timeout) = timeout {
-        report::statement_timeout(&timeout);
-    }
-    Ok(())
+    let column = format!("{}.{}", target.label, target.column.sql);
+    let indexes = indexes.map(|indexes| Finding {
+        text: format!("{column} has a vector index, each write is some 85 times slower: {indexes}"),
+        hint: Some("for many rows, drop the index and create it again afterwards"),
+    });
+    let triggers = triggers.map(|triggers| Finding {
+        text: format!("triggers of {} run for each row: {triggers}", target.label),
+        hint: None,
+    });
+    let timeout = timeout.map(|timeout| Finding {
+        text: format!("statement_timeout is {timeout} and covers the whole CALL"),
+        hint: Some("SET statement_timeout = 0;"),
+    });
+    Ok([indexes, triggers, timeout].into_iter().flatten().collect())
 }
 
-fn dimensions(target: &Target, model: &'static Model) -> Result<(), Error> {
-    if model.has_dimensions(target.dimensions) {
-        return Ok(());
+/// Wrong enough for a WARNING where there is something to type against it.
+pub struct Finding {
+    pub text: String,
+    pub hint: Option<&'static str>,
+}
+
+pub fn utf8() -> Result<(), Error> {
+    match sys::other_encoding() {
+        Some(encoding) => Err(Error::Encoding { encoding }),
+        None => Ok(()),
     }
-    Err(Error::Dimensions {
-        column: target.column.name.clone(),
-        dimensions: target.dimensions,
-        model,
-    })
+}
+
+/// `name` is what has that many: a column or an argument.
+pub fn dimensions(name: &str, dimensions: i64, model: &'static Model) -> Result<u32, Error> {
+    match u32::try_from(dimensions) {
+        Ok(dimensions) if model.has_dimensions(dimensions) => Ok(dimensions),
+        _ => Err(Error::Dimensions {
+            name: name.to_owned(),
+            dimensions,
+            model,
+        }),
+    }
 }
 
 fn writable(function: &'static str) -> Result<(), Error> {
@@ -137,16 +166,19 @@ fn expressions(target: &Target) -> Result<(), Error> {
     for (argument, statement) in [
         (
             "content",
-            format!("SELECT {content} FROM ONLY {relation} AS {alias}"),
+            format!("SELECT {content} FROM ONLY {relation} AS {alias} LIMIT 0"),
         ),
         (
             "source_filter",
-            format!("SELECT 1 FROM ONLY {relation} AS {alias} WHERE {filter}"),
+            format!("SELECT 1 FROM ONLY {relation} AS {alias} WHERE {filter} LIMIT 0"),
         ),
     ] {
-        PgTryBuilder::new(|| explain(&statement, false))
-            .catch_others(|error| Err(in_argument(argument, error)))
-            .execute()?;
+        PgTryBuilder::new(|| {
+            Spi::connect(|client| client.select(&statement, None, &[]).map(drop))
+                .map_err(Error::from)
+        })
+        .catch_others(|error| Err(in_argument(argument, error)))
+        .execute()?;
     }
     Ok(())
 }
@@ -171,12 +203,8 @@ fn in_argument(argument: &'static str, error: CaughtError) -> Error {
     }
 }
 
-fn explain(statement: &str, with_parameters: bool) -> Result<(), Error> {
+fn explain(statement: &str) -> Result<(), Error> {
     let statement = format!("EXPLAIN {statement}");
-    let arguments = match with_parameters {
-        true => &store::no_rows()[..],
-        false => &[],
-    };
-    Spi::connect_mut(|client| client.update(&statement, None, arguments).map(drop))
-        .map_err(|error: spi::Error| error.into())
+    Spi::connect_mut(|client| client.update(&statement, None, &store::no_rows()).map(drop))
+        .map_err(Error::from)
 }

@@ -3,20 +3,31 @@
 
 use std::time::{Duration, Instant};
 
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::candidates::Survey;
 use super::journal::Counts;
 use super::lock::Holder;
-use super::settings;
+use super::preflight::Finding;
+use super::price::Price;
+use super::survey::Survey;
+use super::sys;
 use super::target::Target;
 use crate::engine::failure::Failure;
 use crate::engine::pace::Wait;
-use crate::engine::tokens;
 use crate::gemini::request::Purpose;
+
+macro_rules! tell {
+    ($level:ident, $($message:tt)+) => {
+        say(PgLogLevel::$level, format!($($message)+), None)
+    };
+}
 
 /// Between two lines of progress: a tenth of the time so far, within these.
 const EVERY: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(60)];
+
+/// With "NOTICE:  " before it, a line fits a psql window of 100 columns.
+const MAX_LINE: usize = 91;
 
 /// Rejected rows that are named one by one; the journal has them all.
 const MAX_REJECTED_NAMED: u64 = 5;
@@ -26,13 +37,15 @@ pub fn content_columns(target: &Target) {
     if let Some(columns) = &target.content_columns
         && columns.len() > 1
     {
-        notice!(
+        tell!(
+            NOTICE,
             "content is \"name: value\" lines of {}; content => '...' says otherwise",
             columns.join(", ")
         );
     }
     if !target.foreign.is_empty() {
-        notice!(
+        tell!(
+            NOTICE,
             "foreign partitions are left out: {}",
             target.foreign.join(", ")
         );
@@ -40,35 +53,35 @@ pub fn content_columns(target: &Target) {
 }
 
 /// The price, before anything is spent.
-pub fn start(target: &Target, purpose: &Purpose, survey: &Survey) {
+pub fn start(target: &Target, purpose: &Purpose, price: &Price) {
     let column = format!("{}.{}", target.label, target.column.sql);
-    match survey.pending {
-        0 => notice!("{column}: no row to embed"),
-        pending => {
-            let tokens = tokens::expected(purpose, pending, survey.bytes);
-            let cost = settings::cost(purpose.model, tokens);
-            notice!(
-                "{column}: {} to embed, about {tokens} tokens, {} ({})",
-                rows(pending),
-                dollars(cost),
-                purpose.model.name,
-            );
-        }
+    match price.survey.pending {
+        0 => tell!(NOTICE, "{column}: no row to embed"),
+        pending => tell!(
+            NOTICE,
+            "{column}: {} to embed, about {} tokens, {} ({})",
+            rows(pending),
+            price.tokens,
+            dollars(price.cost),
+            purpose.model.name,
+        ),
     }
-    left_aside(target, survey);
+    left_aside(target, &price.survey);
 }
 
 /// Rows that have no vector and get none.
 pub fn left_aside(target: &Target, survey: &Survey) {
     if survey.blank > 0 {
-        notice!(
+        tell!(
+            NOTICE,
             "{} of {} blank (content NULL, empty or only white space): without a vector",
             rows(survey.blank),
             target.label
         );
     }
     if survey.rejected > 0 {
-        notice!(
+        tell!(
+            NOTICE,
             "{} of {} rejected before: not sent again, see embedding_backfill.rejects",
             rows(survey.rejected),
             target.label
@@ -77,13 +90,19 @@ pub fn left_aside(target: &Target, survey: &Survey) {
 }
 
 pub fn nothing_to_embed(target: &Target) {
-    notice!("{}.{}: no row to embed", target.label, target.column.sql);
+    tell!(
+        NOTICE,
+        "{}.{}: no row to embed",
+        target.label,
+        target.column.sql
+    );
 }
 
 /// A BEFORE UPDATE trigger, or row security, kept rows from taking their vector.
 pub fn vetoed(target: &Target, refused: usize) {
     if refused > 0 {
-        warning!(
+        tell!(
+            WARNING,
             "{} of {} did not take their vector: a trigger or a policy refused the update",
             rows(refused as u64),
             target.label
@@ -93,14 +112,18 @@ pub fn vetoed(target: &Target, refused: usize) {
 
 pub fn rejected(so_far: u64, reason: &str) {
     match so_far {
-        0..MAX_REJECTED_NAMED => warning!("a row is rejected: {reason}"),
-        MAX_REJECTED_NAMED => warning!("more rows are rejected, see embedding_backfill.rejects"),
+        0..MAX_REJECTED_NAMED => tell!(WARNING, "a row is rejected: {reason}"),
+        MAX_REJECTED_NAMED => tell!(
+            WARNING,
+            "more rows are rejected, see embedding_backfill.rejects"
+        ),
         _ => (),
     }
 }
 
 pub fn left_out(left: usize, failure: &Failure) {
-    warning!(
+    tell!(
+        WARNING,
         "{} of this batch stay without a vector: {failure}",
         rows(left as u64)
     );
@@ -108,8 +131,9 @@ pub fn left_out(left: usize, failure: &Failure) {
 
 pub fn locked(target: &Target, abandoned: u64) {
     if abandoned > 0 {
-        warning!(
-            "{} of {} were locked by other sessions and are left for the next run",
+        tell!(
+            WARNING,
+            "{} of {} left for the next run: locked by other sessions",
             rows(abandoned),
             target.label
         );
@@ -117,7 +141,8 @@ pub fn locked(target: &Target, abandoned: u64) {
 }
 
 pub fn already_running(target: &Target, holder: &Holder) {
-    notice!(
+    tell!(
+        NOTICE,
         "{}.{} is being filled by process {} of {}",
         target.label,
         target.column.sql,
@@ -127,7 +152,8 @@ pub fn already_running(target: &Target, holder: &Holder) {
 }
 
 pub fn waiting_for(target: &Target, holder: &Holder) {
-    notice!(
+    tell!(
+        NOTICE,
         "waiting for process {} of {}, which embeds rows of {} in its transaction",
         holder.pid,
         holder.user,
@@ -136,29 +162,31 @@ pub fn waiting_for(target: &Target, holder: &Holder) {
 }
 
 pub fn daily_quota(failure: &Failure) {
-    warning!("the daily quota is used up until midnight Pacific time: {failure}");
-}
-
-pub fn index(target: &Target, indexes: &str) {
-    ereport!(
-        PgLogLevel::WARNING,
-        PgSqlErrorCode::ERRCODE_WARNING,
-        format!(
-            "{}.{} has a vector index, which makes each write some 85 times slower: {indexes}",
-            target.label, target.column.sql
-        ),
-        "For many rows, drop it and build it again afterwards."
+    tell!(
+        WARNING,
+        "the daily quota is used up until midnight Pacific time: {failure}"
     );
 }
 
-pub fn triggers(target: &Target, triggers: &str) {
-    notice!("triggers of {} run for each row: {triggers}", target.label);
+pub fn finding(finding: &Finding) {
+    match finding.hint {
+        Some(_) => say(PgLogLevel::WARNING, finding.text.clone(), finding.hint),
+        None => say(PgLogLevel::NOTICE, finding.text.clone(), None),
+    }
 }
 
-pub fn statement_timeout(timeout: &str) {
-    warning!(
-        "statement_timeout is {timeout} and covers the whole CALL; SET statement_timeout = 0; lifts it"
-    );
+/// The one mouth. Postgres serves a cancel at the end of each message, with a jump over our frames that
+/// would leave a run's lock and threads behind; so it has to wait until the next look at interrupts.
+fn say(level: PgLogLevel, message: String, hint: Option<&str>) {
+    let code = match level {
+        PgLogLevel::WARNING => PgSqlErrorCode::ERRCODE_WARNING,
+        _ => PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+    };
+    let mut report = ErrorReport::new(code, message, "embedding_backfill");
+    if let Some(hint) = hint {
+        report = report.set_hint(hint);
+    }
+    sys::without_interrupts(|| report.report(level));
 }
 
 /// How far a run is.
@@ -187,7 +215,12 @@ impl Progress {
         {
             let left = until.saturating_duration_since(Instant::now());
             if left > Duration::from_secs(1) {
-                notice!("waiting {}: {reason}", duration(left));
+                let line = format!("waiting {}: {reason}", duration(left));
+                tell!(
+                    NOTICE,
+                    "{}",
+                    line.chars().take(MAX_LINE).collect::<String>()
+                );
                 self.said_wait = Some(reason.clone());
             }
         }
@@ -199,7 +232,8 @@ impl Progress {
         let total = self.total.max(done);
         let rate = done as f64 / self.began.elapsed().as_secs_f64().max(0.001);
         let left = Duration::from_secs_f64((total - done) as f64 / rate.max(0.001));
-        notice!(
+        tell!(
+            NOTICE,
             "{done}/{total} rows ({:.1}%), {rate:.0} rows/s, ETA {}",
             100.0 * done as f64 / total.max(1) as f64,
             duration(left),
@@ -207,12 +241,20 @@ impl Progress {
     }
 
     pub fn end(&self, target: &Target, counts: &Counts, exact: bool, stopped_because: &str) {
-        if counts.embedded == 0 && stopped_because == "done" {
+        if counts.embedded == 0 {
+            if stopped_because != "done" {
+                tell!(
+                    NOTICE,
+                    "{}: no row embedded: {stopped_because}",
+                    target.label
+                );
+            }
             return;
         }
         let about = if exact { "" } else { "at most " };
         let elapsed = self.began.elapsed();
-        notice!(
+        tell!(
+            NOTICE,
             "{}: {} embedded in {} ({:.0} rows/s), {about}{} tokens, {}: {stopped_because}",
             target.label,
             rows(counts.embedded),
@@ -224,7 +266,7 @@ impl Progress {
     }
 }
 
-fn rows(count: u64) -> String {
+pub fn rows(count: u64) -> String {
     match count {
         1 => "1 row".into(),
         count => format!("{count} rows"),

@@ -71,7 +71,7 @@ fn refusal_parts(error: &ApiError, message: String) -> Parts {
         Kind::Request => parts(
             ERRCODE_EXTERNAL_ROUTINE_EXCEPTION,
             message,
-            "one text of the batch may be the cause; a smaller batch or a source_filter narrows it down",
+            "the API refuses a harmless text as well, so the cause is not in your rows: see embedding_backfill.base_url",
         ),
         Kind::Unavailable => parts(
             ERRCODE_EXTERNAL_ROUTINE_EXCEPTION,

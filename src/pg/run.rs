@@ -69,7 +69,6 @@ fn run_begin(
     let ready = preflight::check(FUNCTION, &call, model)?;
     let (state, begun) = match Runner::only(&ready.target)? {
         Ok(runner) => {
-            preflight::warn(&ready.target)?;
             let backfill = Backfill::begin(ready, runner, batch, limits)?;
             (State::Running(Box::new(backfill)), Some(true))
         }

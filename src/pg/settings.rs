@@ -173,7 +173,15 @@ pub fn model_named(argument: Option<&str>) -> Result<&'static model::Model, Erro
 
 pub fn task_type() -> Result<TaskType, Error> {
     let name = text(&TASK_TYPE).unwrap_or_default();
-    name.parse().map_err(|()| Error::TaskType { name })
+    task_named("embedding_backfill.task_type", &name)
+}
+
+/// `what` is the setting or the argument that has the name.
+pub fn task_named(what: &'static str, name: &str) -> Result<TaskType, Error> {
+    name.parse().map_err(|()| Error::TaskType {
+        what,
+        name: name.to_owned(),
+    })
 }
 
 pub fn concurrency() -> usize {
@@ -182,14 +190,25 @@ pub fn concurrency() -> usize {
 
 /// What the workers of a run are told.
 pub fn sending(purpose: Purpose) -> Result<Sending, Error> {
+    let (texts_per_minute, tokens_per_minute) = pace();
     Ok(Sending {
         client: client()?,
         key: api_key()?,
         purpose,
         max_attempts: MAX_ATTEMPTS.get().unsigned_abs(),
-        texts_per_minute: TEXTS_PER_MINUTE.get().unsigned_abs().into(),
-        tokens_per_minute: TOKENS_PER_MINUTE.get().unsigned_abs().into(),
+        texts_per_minute,
+        tokens_per_minute,
+        deadline: None,
+        pays_once: false,
     })
+}
+
+/// Texts and tokens a minute, as set; 0 is no limit.
+pub fn pace() -> (u64, u64) {
+    (
+        TEXTS_PER_MINUTE.get().unsigned_abs().into(),
+        TOKENS_PER_MINUTE.get().unsigned_abs().into(),
+    )
 }
 
 /// US dollars for a million tokens.

@@ -16,11 +16,11 @@ const SAMPLE: usize = 5;
 /// Between unlike texts of one model it is above this, between models it is far below.
 const SAME_SPACE: f64 = 0.3;
 
-/// A request for rows that have a vector already; none where no row has.
-pub fn sample(target: &Target, purpose: &Purpose) -> Result<Option<Job<Freight>>, Error> {
-    let (mut rows, mut texts) = (Vec::new(), Vec::new());
+/// Rows that have a vector already: it, and the content.
+pub fn sample(target: &Target) -> Result<Vec<(Vec<f32>, String)>, Error> {
+    let mut sample = Vec::new();
     for leaf in 0..target.leaves.len() {
-        if rows.len() == SAMPLE {
+        if sample.len() == SAMPLE {
             break;
         }
         let statement = format!(
@@ -30,27 +30,32 @@ pub fn sample(target: &Target, purpose: &Purpose) -> Result<Option<Job<Freight>>
             content = target.content,
             from = target.rows_of(leaf),
             not_blank = target.not_blank(),
-            limit = SAMPLE - rows.len(),
+            limit = SAMPLE - sample.len(),
         );
         Spi::connect(|client| {
             for row in client.select(&statement, None, &[])? {
-                if let (Some(vector), Some(content)) =
-                    (row.get::<String>(1)?, row.get::<String>(2)?)
-                {
-                    let tokens = tokens::at_most(purpose, &content);
-                    let vector = parsed(&vector);
-                    rows.push(Freight::Sample { vector, tokens });
-                    texts.push(content);
+                if let (Some(vector), Some(content)) = (row.get::<String>(1)?, row.get(2)?) {
+                    sample.push((parsed(&vector), content));
                 }
             }
             Ok::<_, Error>(())
         })?;
     }
-    Ok((!rows.is_empty()).then_some(Job { texts, rows }))
+    Ok(sample)
+}
+
+/// The request that embeds a sample again; none for an empty one.
+pub fn request(purpose: &Purpose, sample: Vec<(Vec<f32>, String)>) -> Option<Job<Freight>> {
+    let freight = |(vector, text): (Vec<f32>, String)| {
+        let tokens = tokens::at_most(purpose, &text);
+        (Freight::Sample { vector, tokens }, text)
+    };
+    let (rows, texts): (Vec<_>, Vec<_>) = sample.into_iter().map(freight).unzip();
+    (!texts.is_empty()).then_some(Job { texts, rows })
 }
 
 /// pgvector's text form, `[0.1,0.2]`.
-fn parsed(vector: &str) -> Vec<f32> {
+pub fn parsed(vector: &str) -> Vec<f32> {
     vector
         .trim_matches(['[', ']'])
         .split(',')
@@ -101,7 +106,7 @@ fn is_same(stored: &[Vec<f32>], made: &[Vec<f32>]) -> bool {
         .any(|(stored, made)| cosine(stored, made) > SAME_SPACE)
 }
 
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
+pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let product = |a: &[f32], b: &[f32]| -> f64 {
         a.iter()
             .zip(b)

@@ -8,6 +8,8 @@ pub enum Stop {
     Done,
     Limit(Reached),
     DailyQuota(Failure),
+    /// Somebody called embed_stop.
+    Requested,
     Failed(Error),
 }
 
@@ -18,12 +20,21 @@ pub struct End {
 }
 
 impl Stop {
+    /// For a failure that ends a run after `embedded` rows.
+    pub fn of(failure: Failure, embedded: u64) -> Stop {
+        match failure.is_daily_quota() {
+            true => Stop::DailyQuota(failure),
+            false => Stop::Failed(Error::Run { failure, embedded }),
+        }
+    }
+
     /// As `stopped_because` says it; a failure is an error and never gets there.
     pub fn name(&self) -> &'static str {
         match self {
             Stop::Done => "done",
             Stop::Limit(reached) => reached.name(),
             Stop::DailyQuota(_) => "daily_quota",
+            Stop::Requested => "stop_requested",
             Stop::Failed(_) => "failed",
         }
     }

@@ -9,7 +9,8 @@ use pgrx::pg_sys::ItemPointerData;
 use pgrx::prelude::*;
 
 use super::error::Error;
-use super::target::{Leaf, Target};
+use super::leaves::Leaf;
+use super::target::Target;
 use super::vector_type::Vector;
 
 /// Where a row was when its content was read, and what that content was.
@@ -40,6 +41,9 @@ pub struct Written {
     pub rows: usize,
     /// Rows that a trigger or a policy kept from taking their vector.
     pub vetoed: Vec<Place>,
+    /// Rows whose content a trigger changed while they took their vector, which was taken back: where
+    /// they were, and where and what they are now.
+    pub changed: Vec<(Place, Place)>,
     /// Rows that somebody else has locked; unchanged so far.
     pub locked: Vec<Made>,
 }
@@ -139,34 +143,39 @@ fn write_to_leaf(
         }
         Ok::<_, Error>(())
     })?;
-    let mut changed = Vec::new();
     for place in places {
         match taken.remove(&item_pointer_to_u64(place.ctid)) {
             Some((_, md5)) if md5 == place.md5 => written.rows += 1,
-            // A trigger changed the content, so this vector is not its own any more.
+            // This vector is not its own any more.
             Some((new, _)) => {
-                changed.push(new);
-                written.vetoed.push(place);
+                if let Some(now) = take_back(target, leaf, new)? {
+                    written.changed.push((place, now));
+                }
             }
             None => written.vetoed.push(place),
         }
     }
-    take_back(target, leaf, changed)
+    Ok(())
 }
 
-fn take_back(target: &Target, leaf: usize, ctids: Vec<ItemPointerData>) -> Result<(), Error> {
-    if ctids.is_empty() {
-        return Ok(());
-    }
+fn take_back(target: &Target, leaf: usize, ctid: ItemPointerData) -> Result<Option<Place>, Error> {
     let Leaf { source, within, .. } = &target.leaves[leaf];
     let statement = format!(
         "UPDATE {source} AS {alias} SET {column} = NULL
-         WHERE {within} AND {alias}.ctid OPERATOR(pg_catalog.=) ANY ($1)",
+         WHERE {within} AND {alias}.ctid OPERATOR(pg_catalog.=) $1
+         RETURNING {alias}.ctid, pg_catalog.md5({content})",
         alias = target.alias,
         column = target.column.sql,
+        content = target.content,
     );
-    Spi::connect_mut(|client| client.update(&statement, None, &[ctids.into()]).map(drop))?;
-    Ok(())
+    Spi::connect_mut(|client| {
+        for row in client.update(&statement, None, &[ctid.into()])? {
+            if let (Some(ctid), Some(md5)) = (row.get(1)?, row.get(2)?) {
+                return Ok(Some(Place { leaf, ctid, md5 }));
+            }
+        }
+        Ok(None)
+    })
 }
 
 /// Sets the vectors `$2` at the ctids `$1`. The names of the joined columns are such that no column

@@ -1,14 +1,11 @@
 //! The calls into Postgres that need `unsafe`, each behind a safe function. Nothing else of the
-//! project is unsafe but what pgrx's own macros write.
+//! project is unsafe but `parser` and what pgrx's own macros write.
 #![allow(unsafe_code)]
 
-use std::ffi::{CString, NulError};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use pgrx::pg_sys;
-use pgrx::pg_sys::submodules::panic::CaughtError;
-use pgrx::{PgSqlErrorCode, PgTryBuilder};
 
 /// Runs `f` with a search_path of `pg_catalog, pg_temp`, so that a catalog query means what it says
 /// whatever the caller's search_path has in front.
@@ -86,105 +83,6 @@ fn advisory(key: i64) -> pg_sys::LOCKTAG {
     }
 }
 
-/// What Postgres's parser says of a text that should be one expression.
-#[derive(Debug)]
-pub enum Parsed {
-    OneExpression,
-    NotOneExpression,
-    Error(String),
-}
-
-/// Parses `text` the way PL/pgSQL parses an expression. The grammar lets a whole query's clauses
-/// follow, so everything but a single unnamed target is refused here.
-pub fn parse_expression(text: &str) -> Result<Parsed, NulError> {
-    let text = CString::new(text)?;
-    Ok(PgTryBuilder::new(|| {
-        // SAFETY: a NUL-terminated string in the server's encoding; the tree is palloc'd and only read.
-        let one = unsafe {
-            let list =
-                pg_sys::raw_parser(text.as_ptr(), pg_sys::RawParseMode::RAW_PARSE_PLPGSQL_EXPR);
-            is_one_expression(list)
-        };
-        match one {
-            true => Parsed::OneExpression,
-            false => Parsed::NotOneExpression,
-        }
-    })
-    .catch_when(PgSqlErrorCode::ERRCODE_SYNTAX_ERROR, |error| {
-        Parsed::Error(message_of(&error).to_owned())
-    })
-    .execute())
-}
-
-/// # Safety
-/// `list` is what `raw_parser` returned.
-unsafe fn is_one_expression(list: *mut pg_sys::List) -> bool {
-    // SAFETY: raw_parser gives a list of RawStmt; node tags are checked before each cast.
-    unsafe {
-        if list.is_null() || (*list).length != 1 {
-            return false;
-        }
-        let raw = (*(*list).elements).ptr_value.cast::<pg_sys::RawStmt>();
-        let statement = (*raw).stmt;
-        if statement.is_null() || (*statement).type_ != pg_sys::NodeTag::T_SelectStmt {
-            return false;
-        }
-        let select = &*statement.cast::<pg_sys::SelectStmt>();
-        let clauses = [
-            select.distinctClause,
-            select.fromClause,
-            select.groupClause,
-            select.windowClause,
-            select.valuesLists,
-            select.sortClause,
-            select.lockingClause,
-        ];
-        let nodes = [
-            select.whereClause,
-            select.havingClause,
-            select.limitOffset,
-            select.limitCount,
-        ];
-        let targets = select.targetList;
-        if clauses.iter().any(|clause| !clause.is_null())
-            || nodes.iter().any(|node| !node.is_null())
-            || targets.is_null()
-            || (*targets).length != 1
-        {
-            return false;
-        }
-        let target = &*(*(*targets).elements).ptr_value.cast::<pg_sys::ResTarget>();
-        target.name.is_null() && !is_star(target.val)
-    }
-}
-
-/// # Safety
-/// `node` is an expression of a raw parse tree.
-unsafe fn is_star(node: *mut pg_sys::Node) -> bool {
-    // SAFETY: the tag says that it is a ColumnRef, whose fields are a list of nodes that is never empty.
-    unsafe {
-        if node.is_null() || (*node).type_ != pg_sys::NodeTag::T_ColumnRef {
-            return false;
-        }
-        let fields = (*node.cast::<pg_sys::ColumnRef>()).fields;
-        let last = (*(*fields).elements.add((*fields).length as usize - 1))
-            .ptr_value
-            .cast::<pg_sys::Node>();
-        (*last).type_ == pg_sys::NodeTag::T_A_Star
-    }
-}
-
-/// The message of an error that Postgres or pgrx raised.
-pub fn message_of(error: &CaughtError) -> &str {
-    match error {
-        CaughtError::PostgresError(report)
-        | CaughtError::ErrorReport(report)
-        | CaughtError::RustPanic {
-            ereport: report, ..
-        } => report.message(),
-    }
-}
-
 /// The name of the database's encoding where it is not UTF-8, the only one that texts and names can
 /// cross in unharmed.
 pub fn other_encoding() -> Option<String> {
@@ -252,6 +150,35 @@ pub fn wait_readable(fd: Option<BorrowedFd<'_>>, most: Option<Duration>) -> bool
         }
         happened & pg_sys::WL_SOCKET_READABLE as i32 != 0
     }
+}
+
+/// Puts cancels and timeouts off while `f`, which must be short and raise no error, runs.
+pub fn without_interrupts<R>(f: impl FnOnce() -> R) -> R {
+    // SAFETY: backend-local counter, as HOLD_INTERRUPTS() and RESUME_INTERRUPTS() use it; an error
+    // would reset it to 0.
+    unsafe { pg_sys::InterruptHoldoffCount += 1 };
+    let result = f();
+    // SAFETY: as above.
+    unsafe { pg_sys::InterruptHoldoffCount -= 1 };
+    result
+}
+
+/// When the client's statement began: the same for all that runs inside it.
+pub fn statement_start() -> i64 {
+    // SAFETY: reads backend-local state.
+    unsafe { pg_sys::GetCurrentStatementStartTimestamp() }
+}
+
+/// Makes a misspelled setting of ours an error instead of a new one.
+pub fn reserve_settings() {
+    // SAFETY: a static C string.
+    unsafe { pg_sys::MarkGUCPrefixReserved(c"embedding_backfill".as_ptr()) }
+}
+
+/// Keeps others from changing or dropping a relation until the transaction ends, as an UPDATE does.
+pub fn lock_relation(oid: pg_sys::Oid) {
+    // SAFETY: takes any OID; one that is gone is locked all the same.
+    unsafe { pg_sys::LockRelationOid(oid, pg_sys::RowExclusiveLock as i32) }
 }
 
 /// Frees the rows of the last cursor fetch, which Postgres would keep until the SPI session ends. To be

@@ -6,6 +6,7 @@ use super::error::Error;
 use super::journal::{self, Counts, Entry};
 use super::settings;
 use super::stop::Stop;
+use super::target::Target;
 use crate::engine::pace::Wait;
 use crate::engine::pipeline::Effort;
 use crate::gemini::request::Purpose;
@@ -44,22 +45,31 @@ impl Tally {
 
     /// Takes in what the threads have done; returns the tokens that may have been billed for nothing
     /// since the last time.
-    pub fn effort(&mut self, effort: Effort, wait: Option<&Wait>) -> u64 {
+    pub fn effort(&mut self, effort: Effort) -> u64 {
         let lost = effort.maybe_billed - self.counts.effort.maybe_billed;
         self.counts.effort = effort;
+        lost
+    }
+
+    pub fn waits(&mut self, wait: Option<&Wait>) {
         self.counts.waiting_for = wait.map(|wait| {
             let left = wait.until.saturating_duration_since(Instant::now());
             journal::waiting(&wait.reason, left)
         });
-        lost
     }
 
-    pub fn keep(&mut self) -> Result<(), Error> {
+    /// Updates the entry now and then; true where somebody called embed_stop.
+    pub fn keep(&mut self) -> Result<bool, Error> {
         if self.journaled.elapsed() < JOURNAL_EVERY {
-            return Ok(());
+            return Ok(false);
         }
         self.journaled = Instant::now();
-        self.entry.update(&self.counts)
+        self.entry.update(&self.counts)?;
+        self.entry.is_to_stop()
+    }
+
+    pub fn notify(&self, target: &Target, rows: u64) -> Result<(), Error> {
+        journal::notify(target, self.entry, rows)
     }
 
     pub fn close(&mut self, stop: &Stop) -> Result<(), Error> {

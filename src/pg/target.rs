@@ -9,6 +9,7 @@ use pgrx::prelude::*;
 use super::columns::{self, Column};
 use super::error::Error;
 use super::expression;
+use super::leaves::{self, Leaf};
 use super::sys;
 use super::vector_type::VectorTypes;
 
@@ -33,6 +34,8 @@ pub struct Target {
     pub alias: String,
     pub column: Column,
     pub dimensions: u32,
+    /// pgvector's schema, quoted.
+    pub vector_schema: String,
     /// SQL of type text.
     pub content: String,
     /// The columns that make up the content, where the call left it to us.
@@ -51,14 +54,73 @@ pub struct Target {
     pub rejected: Vec<String>,
 }
 
-/// A table that stores rows, and how the caller may reach it.
-#[derive(Debug, Clone)]
-pub struct Leaf {
-    pub oid: Oid,
-    /// What stands behind FROM and UPDATE, without the alias.
-    pub source: String,
-    /// SQL of type boolean: true for rows of this leaf.
-    pub within: String,
+impl Target {
+    /// The content for a person: the caller's own words, or the columns that were chosen.
+    pub fn content_label(&self) -> String {
+        match self.content_columns.as_deref() {
+            Some([column]) => column.clone(),
+            Some(columns) => format!("\"name: value\" lines of {}", columns.join(", ")),
+            None => {
+                let text = self.content.strip_suffix("\n)::pg_catalog.text");
+                let text = text.and_then(|text| text.strip_prefix('('));
+                text.unwrap_or(&self.content).to_owned()
+            }
+        }
+    }
+
+    /// Statements name the table and the column, so each transaction of a run makes sure that they
+    /// are still those that were meant. Under the lock that an UPDATE takes, so that they stay it.
+    pub fn hold_still(&self) -> Result<Option<Error>, Error> {
+        sys::lock_relation(self.oid);
+        let (relation, column) = sys::with_pinned_search_path(|| {
+            Spi::connect(|client| {
+                client
+                    .select(
+                        "SELECT (SELECT format('%I.%I', n.nspname, c.relname)
+                                 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                                 WHERE c.oid = $1),
+                                (SELECT a.attname::text FROM pg_attribute a
+                                 WHERE a.attrelid = $1 AND a.attnum = $2 AND NOT a.attisdropped)",
+                        None,
+                        &[self.oid.into(), self.column.number.into()],
+                    )?
+                    .first()
+                    .get_two::<String, String>()
+            })
+        })?;
+        if relation.as_ref() != Some(&self.relation) {
+            return Ok(Some(Error::RelationReplaced {
+                relation: self.label.clone(),
+            }));
+        }
+        if column.as_ref() != Some(&self.column.name) {
+            return Ok(Some(Error::ColumnReplaced {
+                relation: self.label.clone(),
+                column: self.column.name.clone(),
+            }));
+        }
+        Ok(None)
+    }
+
+    /// Finds the leaves anew: partitions come and go. True where they are others than before.
+    pub fn find_leaves(&mut self) -> Result<bool, Error> {
+        let (leaves, foreign) = sys::with_pinned_search_path(|| {
+            leaves::of(self.oid, &self.relation, &self.alias, &self.column.name)
+        })?;
+        let changed = leaves != self.leaves;
+        self.leaves = leaves;
+        self.foreign = foreign;
+        Ok(changed)
+    }
+
+    /// A vector of the column as it is stored.
+    pub fn vector_bytes(&self) -> u64 {
+        let value = match self.column.type_name.ends_with("halfvec") {
+            true => 2,
+            false => 4,
+        };
+        8 + value * u64::from(self.dimensions)
+    }
 }
 
 impl Call {
@@ -114,7 +176,7 @@ fn find(call: &Call, label: String) -> Result<Target, Error> {
     let (relation, alias, row_security) = relation(call.relation, &label)?;
     let columns = columns::of(call.relation)?;
     let named = call.embedding_column.as_deref();
-    let column = columns::embedding(named, &label, &columns, vectors)?.clone();
+    let column = columns::embedding(named, &label, &columns, &vectors)?.clone();
     let (content, content_columns) = match &call.content {
         Some(text) => (expression::checked("content", text)?, None),
         None => {
@@ -130,7 +192,7 @@ fn find(call: &Call, label: String) -> Result<Target, Error> {
         Some(text) => expression::checked("source_filter", text)?,
         None => "true".into(),
     };
-    let (leaves, foreign) = leaves(call.relation, &relation, &alias, &column.name)?;
+    let (leaves, foreign) = leaves::of(call.relation, &relation, &alias, &column.name)?;
     Ok(Target {
         oid: call.relation,
         label,
@@ -138,6 +200,7 @@ fn find(call: &Call, label: String) -> Result<Target, Error> {
         alias,
         dimensions: column.typmod.max(0).unsigned_abs(),
         column,
+        vector_schema: vectors.schema,
         content: format!("{content}::pg_catalog.text"),
         content_columns,
         filter,
@@ -189,67 +252,6 @@ fn relation(oid: Oid, label: &str) -> Result<(String, String, bool), Error> {
         relation: label.to_owned(),
         kind,
     })
-}
-
-/// The tables below `oid` that store rows, and the foreign ones. A table of one's own is read by its
-/// name. Where the caller has rights on the parent alone, or its policies apply, it is reached through
-/// the parent: `tableoid` says which rows are meant, the partition's constraint lets the planner skip
-/// the other partitions.
-fn leaves(
-    oid: Oid,
-    relation: &str,
-    alias: &str,
-    column: &str,
-) -> Result<(Vec<Leaf>, Vec<String>), Error> {
-    let mut own = Vec::new();
-    let mut foreign = Vec::new();
-    Spi::connect(|client| {
-        let rows = client.select(
-            "WITH RECURSIVE tree (oid) AS (
-                 SELECT $1::oid
-                 UNION
-                 SELECT i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = tree.oid
-                 WHERE NOT i.inhdetachpending
-             )
-             SELECT format('%I.%I', n.nspname, c.relname), c.relkind = 'f',
-                    c.oid = $1
-                        OR has_table_privilege(c.oid, 'SELECT')
-                           AND has_column_privilege(c.oid, $2, 'UPDATE')
-                           AND NOT row_security_active(c.oid) AND NOT row_security_active($1),
-                    format('%s.tableoid OPERATOR(pg_catalog.=) %L::pg_catalog.oid AND (%s)', $3, c.oid,
-                           coalesce(pg_get_partition_constraintdef(c.oid), 'true')),
-                    c.oid
-             FROM tree JOIN pg_class c ON c.oid = tree.oid
-             JOIN pg_namespace n ON n.oid = c.relnamespace
-             WHERE c.relkind IN ('r', 'f')
-             ORDER BY c.relname, c.oid",
-            None,
-            &[oid.into(), column.into(), alias.into()],
-        )?;
-        for row in rows {
-            let name: String = row.get(1)?.unwrap_or_default();
-            if row.get(2)?.unwrap_or_default() {
-                foreign.push(name);
-                continue;
-            }
-            let oid = row.get(5)?.unwrap_or(Oid::INVALID);
-            if row.get(3)?.unwrap_or_default() {
-                own.push(Leaf {
-                    oid,
-                    source: format!("ONLY {name}"),
-                    within: "true".into(),
-                });
-            } else {
-                own.push(Leaf {
-                    oid,
-                    source: relation.to_owned(),
-                    within: row.get(4)?.unwrap_or_default(),
-                });
-            }
-        }
-        Ok::<_, Error>(())
-    })?;
-    Ok((own, foreign))
 }
 
 /// A column that doesn't say takes the dimensions of its rows.

@@ -8,8 +8,10 @@ use pgrx::{IntoDatum, pg_sys};
 use super::error::Error;
 
 /// The types of the installed pgvector.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct VectorTypes {
+    /// Of pgvector's objects, quoted.
+    pub schema: String,
     pub vector: pg_sys::Oid,
     pub halfvec: pg_sys::Oid,
 }
@@ -21,23 +23,29 @@ impl VectorTypes {
             client
                 .select(
                     "SELECT max(t.oid) FILTER (WHERE t.typname = 'vector'),
-                            max(t.oid) FILTER (WHERE t.typname = 'halfvec')
+                            max(t.oid) FILTER (WHERE t.typname = 'halfvec'),
+                            max(quote_ident(n.nspname))
                      FROM pg_extension e
                      JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
                                      AND d.classid = 'pg_type'::regclass AND d.deptype = 'e'
                      JOIN pg_type t ON t.oid = d.objid
+                     JOIN pg_namespace n ON n.oid = t.typnamespace
                      WHERE e.extname = 'vector'",
                     None,
                     &[],
                 )?
                 .first()
-                .get_two::<pg_sys::Oid, pg_sys::Oid>()
+                .get_three::<pg_sys::Oid, pg_sys::Oid, String>()
         })?;
-        let (Some(vector), Some(halfvec)) = oids else {
+        let (Some(vector), Some(halfvec), Some(schema)) = oids else {
             return Err(Error::NoPgvector);
         };
         VECTOR.set(vector);
-        Ok(VectorTypes { vector, halfvec })
+        Ok(VectorTypes {
+            schema,
+            vector,
+            halfvec,
+        })
     }
 }
 
@@ -55,18 +63,21 @@ impl From<Vec<f32>> for Vector {
     }
 }
 
+/// pgvector's layout behind the varlena header, which is a bytea's, too: dimensions and a reserved field
+/// as int16, then the values as float4, all in the machine's byte order.
+pub fn stored(values: &[f32]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(4 + values.len() * 4);
+    bytes.extend_from_slice(&(values.len() as i16).to_ne_bytes());
+    bytes.extend_from_slice(&[0; 2]);
+    for value in values {
+        bytes.extend_from_slice(&value.to_ne_bytes());
+    }
+    bytes
+}
+
 impl IntoDatum for Vector {
-    /// pgvector's layout behind the varlena header: dimensions and a reserved field as int16,
-    /// then the values as float4, all in the machine's byte order.
     fn into_datum(self) -> Option<pg_sys::Datum> {
-        let dimensions = i16::try_from(self.0.len()).ok()?;
-        let mut bytes = Vec::with_capacity(4 + self.0.len() * 4);
-        bytes.extend_from_slice(&dimensions.to_ne_bytes());
-        bytes.extend_from_slice(&[0; 2]);
-        for value in self.0 {
-            bytes.extend_from_slice(&value.to_ne_bytes());
-        }
-        bytes.into_datum()
+        stored(&self.0).into_datum()
     }
 
     fn type_oid() -> pg_sys::Oid {

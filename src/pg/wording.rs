@@ -91,10 +91,10 @@ impl Error {
                 format!("column \"{column}\" of table {relation} does not say how many dimensions it has, and no row has a vector"),
                 format!("ALTER TABLE {relation} ALTER COLUMN {column} TYPE {type_name}(768);"),
             ),
-            Dimensions { column, dimensions, model } => parts(
+            Dimensions { name, dimensions, model } => parts(
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 format!(
-                    "column \"{column}\" has {dimensions} dimensions, {} gives {} to {}",
+                    "{name}: {dimensions} dimensions, {} gives {} to {}",
                     model.name, model.min_dimensions, model.max_dimensions
                 ),
                 "768, 1536 and 3072 are the sizes Google recommends",
@@ -109,6 +109,34 @@ impl Error {
                 format!("{argument} can't be used: {message}"),
                 None,
                 Some(hint.unwrap_or_else(|| example(argument))),
+            ),
+            RelationReplaced { relation } => parts(
+                ERRCODE_UNDEFINED_TABLE,
+                format!("table {relation} was renamed or dropped while it was filled"),
+                "what was committed stays; call again with its new name",
+            ),
+            ColumnReplaced { relation, column } => parts(
+                ERRCODE_UNDEFINED_COLUMN,
+                format!("column \"{column}\" of table {relation} was renamed or dropped while it was filled"),
+                "what was committed stays; call again with its new name",
+            ),
+            BlankText { place } => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("text {place} is NULL, empty or only white space and can't be embedded"),
+                "leave it out",
+            ),
+            Sample { value } => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                match value {
+                    Some(value) => format!("sample is {value}, it must be from 1 to 1000"),
+                    None => "sample is NULL, it must be from 1 to 1000".into(),
+                },
+                "leave it out for 20 rows, the default; each is embedded again and paid for",
+            ),
+            NoRight { what } => parts(
+                ERRCODE_INSUFFICIENT_PRIVILEGE,
+                format!("permission denied to {what}"),
+                "ask the owner of the table, or the role that runs it",
             ),
             Limit { name, value } => parts(
                 ERRCODE_INVALID_PARAMETER_VALUE,
@@ -133,9 +161,9 @@ impl Error {
                 },
                 format!("use one of: {}", model::known_names()),
             ),
-            TaskType { name } => parts(
+            TaskType { what, name } => parts(
                 ERRCODE_INVALID_PARAMETER_VALUE,
-                format!("embedding_backfill.task_type \"{name}\" is not known"),
+                format!("{what} \"{name}\" is not known"),
                 format!("use one of: {}", self::TaskType::known_names()),
             ),
             Key(fault) => key_parts(fault),
@@ -170,8 +198,8 @@ impl Error {
             ),
             NotGranted { function } => parts(
                 ERRCODE_INSUFFICIENT_PRIVILEGE,
-                format!("permission denied for procedure {function}"),
-                format!("GRANT EXECUTE ON PROCEDURE {function} TO your_role;"),
+                format!("permission denied for {function}"),
+                format!("GRANT EXECUTE ON ROUTINE {function} TO your_role;"),
             ),
             NoRun => parts(
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,

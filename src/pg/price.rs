@@ -1,0 +1,65 @@
+//! The price before anything is spent: what a run would send, what that costs, and how it is known.
+
+use super::error::Error;
+use super::journal;
+use super::settings;
+use super::space;
+use super::survey;
+use super::survey::Survey;
+use super::target::Target;
+use crate::engine::batch;
+use crate::engine::tokens;
+use crate::gemini::model::MAX_TEXTS_PER_REQUEST;
+use crate::gemini::request::Purpose;
+
+/// Rows whose content is looked at; the others are taken to be like them.
+const LOOKED_AT: usize = 1000;
+
+pub struct Price {
+    pub survey: Survey,
+    pub tokens: u64,
+    pub requests: u64,
+    /// US dollars.
+    pub cost: f64,
+    /// Rows that are embedded again first, to prove the column's vector space.
+    pub sample: Vec<(Vec<f32>, String)>,
+    /// The first of the contents that would be sent.
+    pub contents: Vec<String>,
+}
+
+pub fn of(target: &Target, purpose: &Purpose, batch: usize) -> Result<Price, Error> {
+    let survey = survey::survey(target)?;
+    let contents = survey::some_contents(target, LOOKED_AT)?;
+    let sample = match survey.pending > 0 && !journal::knows(target, purpose)? {
+        true => space::sample(target)?,
+        false => Vec::new(),
+    };
+    let bytes: usize = contents.iter().map(String::len).sum();
+    let counted: u64 = contents
+        .iter()
+        .map(|text| tokens::expected(purpose, text))
+        .sum();
+    let all = counted as f64 * survey.bytes as f64 / bytes.max(1) as f64;
+    let sampled = sample
+        .iter()
+        .map(|(_, text)| tokens::expected(purpose, text));
+    let tokens = all as u64 + sampled.sum::<u64>();
+    let whole = contents.len() as u64 == survey.pending;
+    let per_request = batch.min(MAX_TEXTS_PER_REQUEST);
+    let requests = match whole {
+        // Large texts fill a request before their number does.
+        true => {
+            let texts = contents.iter().map(|text| ((), text.clone()));
+            batch::requests(texts, per_request).len() as u64
+        }
+        false => survey.pending.div_ceil(per_request as u64),
+    };
+    Ok(Price {
+        survey,
+        tokens,
+        requests: requests + u64::from(!sample.is_empty()),
+        cost: settings::cost(purpose.model, tokens),
+        sample,
+        contents,
+    })
+}

@@ -1,0 +1,102 @@
+//! Counting, before a run and for those who ask: what is there, what is missing, and why.
+
+use pgrx::prelude::*;
+
+use super::error::Error;
+use super::target::Target;
+
+/// What there is to do before a run, in one scan of each leaf.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Survey {
+    pub pending: u64,
+    /// Missing a vector, but with no content to make one from.
+    pub blank: u64,
+    /// Refused before.
+    pub rejected: u64,
+    /// Of the pending rows' content.
+    pub bytes: u64,
+}
+
+/// Rows of all leaves, whatever the filter.
+pub struct Totals {
+    pub rows: u64,
+    pub embedded: u64,
+}
+
+pub fn totals(target: &Target) -> Result<Totals, Error> {
+    let (mut rows, mut embedded) = (0, 0);
+    for leaf in 0..target.leaves.len() {
+        let statement = format!(
+            "SELECT pg_catalog.count(*), pg_catalog.count({}) {}",
+            target.column.sql,
+            target.rows_of(leaf)
+        );
+        let counts = Spi::connect(|client| {
+            client
+                .select(&statement, None, &[])?
+                .first()
+                .get_two::<i64, i64>()
+        })?;
+        rows += count(counts.0);
+        embedded += count(counts.1);
+    }
+    Ok(Totals { rows, embedded })
+}
+
+/// Contents of rows that are pending, for a look and an estimate.
+pub fn some_contents(target: &Target, limit: usize) -> Result<Vec<String>, Error> {
+    let mut contents = Vec::new();
+    for leaf in 0..target.leaves.len() {
+        if contents.len() == limit {
+            break;
+        }
+        let statement = format!(
+            "SELECT {} {} AND {} LIMIT {}",
+            target.content,
+            target.rows_of(leaf),
+            target.pending(),
+            limit - contents.len()
+        );
+        Spi::connect(|client| {
+            for row in client.select(&statement, None, &[target.rejected.clone().into()])? {
+                contents.extend(row.get::<String>(1)?);
+            }
+            Ok::<_, Error>(())
+        })?;
+    }
+    Ok(contents)
+}
+
+pub fn survey(target: &Target) -> Result<Survey, Error> {
+    let mut total = Survey::default();
+    for leaf in 0..target.leaves.len() {
+        let statement = format!(
+            "SELECT pg_catalog.count(*) FILTER (WHERE {to_send}),
+                    pg_catalog.count(*) FILTER (WHERE ({not_blank}) IS NOT TRUE),
+                    pg_catalog.sum(pg_catalog.octet_length({content})::pg_catalog.int8)
+                        FILTER (WHERE {to_send})::pg_catalog.int8,
+                    pg_catalog.count(*)
+             {from} AND {missing}",
+            to_send = format_args!("{} AND {}", target.not_blank(), target.not_rejected()),
+            content = target.content,
+            not_blank = target.not_blank(),
+            missing = target.missing(),
+            from = target.rows_of(leaf),
+        );
+        let (pending, blank, bytes, missing) = Spi::connect(|client| {
+            let row = client
+                .select(&statement, None, &[target.rejected.clone().into()])?
+                .first();
+            Ok::<_, Error>((row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        })?;
+        total.pending += count(pending);
+        total.blank += count(blank);
+        total.rejected += count(missing) - count(pending) - count(blank);
+        total.bytes += count(bytes);
+    }
+    Ok(total)
+}
+
+pub fn count(value: Option<i64>) -> u64 {
+    value.unwrap_or(0).max(0).unsigned_abs()
+}
