@@ -3,7 +3,7 @@
 
 PG_CONFIG ?= pg_config
 
-.PHONY: build install demo demo-stop test lint unit test-pg15 test-pg16 test-pg18 clean help
+.PHONY: build install demo demo-stop test lint unit test-pg15 test-pg16 test-pg18 test-big clean help
 .NOTPARALLEL:
 
 build:
@@ -26,9 +26,14 @@ lint:
 unit:
 	cargo test --no-default-features
 	cargo test -p google-standin
+	tests/support/standin/words.sh target/words
+	WORDS_DIR="$(CURDIR)/target/words" cargo test -p google-standin --test words -- --ignored
 
 test-pg15 test-pg16 test-pg18: test-pg%:
 	@scripts/test.sh $*
+
+test-big:
+	@EB_BIG=1000000 scripts/test.sh 18 big::
 
 clean: demo-stop
 	rm -rf $(realpath target/pg) target
@@ -42,4 +47,5 @@ help:
 	@echo "make lint            formatting and lints"
 	@echo "make unit            tests that need no PostgreSQL"
 	@echo "make test-pg18       tests on private servers of one version; also test-pg16, test-pg15"
+	@echo "make test-big        a million rows: blocks, memory and threads stay flat (some minutes)"
 	@echo "make clean           remove target/, with the private servers"

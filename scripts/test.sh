@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the extension for a private PostgreSQL and tells the stories to it:
-#     scripts/test.sh 18|16|15
+#     scripts/test.sh 18|16|15 [STORY...]
 # shellcheck source=scripts/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$root"
@@ -14,4 +14,4 @@ export PG_CONFIG
 
 scripts/extension.sh install "$PG_CONFIG"
 say "stories on $("$PG_CONFIG" --version)"
-cargo test -p stories
+cargo test -p stories -- "${@:2}"

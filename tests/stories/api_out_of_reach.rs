@@ -55,6 +55,7 @@ fn redirects_are_not_followed() {
 #[test]
 fn nobody_listens() {
     let db = Db::fresh();
+    db.set("max_attempts", "1");
     let mut session = db.session();
     logs(&mut session, 2);
     // A port that was free a moment ago: its stand-in is gone.
@@ -70,6 +71,7 @@ fn nobody_listens() {
 #[test]
 fn no_answer_in_time() {
     let db = Db::fresh();
+    db.set("max_attempts", "1");
     let mut session = db.session();
     logs(&mut session, 2);
     always(&db, Reply::Hang);

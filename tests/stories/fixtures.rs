@@ -1,6 +1,13 @@
 //! The tables that several stories start from, and ways to make the API misbehave.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+    },
+    thread::sleep,
+    time::Duration,
+};
 
 use google_standin::Reply;
 use support::{Db, Session, Space};
@@ -33,4 +40,59 @@ pub fn always(db: &Db, reply: Reply) {
 /// The API does again what Google does.
 pub fn mended(db: &Db) {
     db.api.set(|config| config.script = None);
+}
+
+/// Stands between requests and their answers until it is opened; half a minute at most, so that a failed story ends.
+#[derive(Clone, Default)]
+pub struct Gate(Arc<AtomicBool>);
+
+impl Gate {
+    /// The first `free` requests from now on are answered at once.
+    pub fn after(db: &Db, free: u32) -> Gate {
+        let gate = Gate::default();
+        let (shut, arrived) = (gate.clone(), AtomicU32::new(0));
+        db.api.set(|config| {
+            config.script = Some(Arc::new(move |_| {
+                if arrived.fetch_add(1, Relaxed) >= free {
+                    shut.wait();
+                }
+                None
+            }));
+        });
+        gate
+    }
+
+    pub fn open(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    fn wait(&self) {
+        let mut polls = 0;
+        while !self.0.load(Relaxed) && polls < 6000 {
+            polls += 1;
+            sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// A hundred pending rows, and what another session does to them while the first request is being answered.
+pub fn while_the_first_request_is_answered(
+    change: impl FnOnce(&mut Session) + Send + 'static,
+) -> (Db<'static>, Session) {
+    let db = Db::fresh();
+    db.set("concurrency", "1");
+    let mut session = db.session();
+    logs(&mut session, 100);
+    let change = Mutex::new(Some((db.session(), change)));
+    db.api.set(|config| {
+        config.script = Some(Arc::new(move |_| {
+            if let Some((mut other, change)) =
+                change.lock().expect("the change does not panic").take()
+            {
+                change(&mut other);
+            }
+            None
+        }));
+    });
+    (db, session)
 }

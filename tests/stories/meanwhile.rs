@@ -1,33 +1,9 @@
 //! Other sessions change the table while a `CALL` waits for the API: no vector ever stands beside content it was not made from,
 //! and the results are true all the same.
 
-use std::sync::{Arc, Mutex};
+use support::{Db, Finished};
 
-use support::{Db, Finished, Session};
-
-use crate::fixtures::{filled, logs, right};
-
-/// A hundred pending rows, and what another session does to them while the first request is being answered.
-fn while_the_first_request_is_answered(
-    change: impl FnOnce(&mut Session) + Send + 'static,
-) -> (Db<'static>, Session) {
-    let db = Db::fresh();
-    db.set("concurrency", "1");
-    let mut session = db.session();
-    logs(&mut session, 100);
-    let change = Mutex::new(Some((db.session(), change)));
-    db.api.set(|config| {
-        config.script = Some(Arc::new(move |_| {
-            if let Some((mut other, change)) =
-                change.lock().expect("the change does not panic").take()
-            {
-                change(&mut other);
-            }
-            None
-        }));
-    });
-    (db, session)
-}
+use crate::fixtures::{filled, logs, right, while_the_first_request_is_answered};
 
 #[test]
 fn content_that_changes_is_embedded_anew() {
@@ -131,9 +107,17 @@ fn a_row_that_stays_locked_stays_pending_and_is_counted() {
 
     assert_eq!(session.embed("'logs', 100").unwrap(), 98);
     session.run("UPDATE logs SET embedding = NULL WHERE id < 30");
+    session.notices();
     assert_eq!(
         session.embed_all("'logs', 10").unwrap(),
         Finished::done(29, 2)
+    );
+    let told = session.notices();
+    assert!(
+        told.iter()
+            .any(|notice| notice.starts_with("WARNING: 2 rows of logs")
+                && notice.contains("locked by other sessions")),
+        "{told:?}"
     );
     transaction.rollback().unwrap();
     assert_eq!(

@@ -35,7 +35,7 @@ fn the_steps_of_a_run_are_no_way_around_the_grant() {
     let open = "SELECT p.prokind::text, p.oid::regproc::text, pg_get_function_identity_arguments(p.oid)
                 FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
                 JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'embedding_backfill'
-                WHERE has_function_privilege('public', p.oid, 'EXECUTE')";
+                WHERE p.prorettype <> 'trigger'::regtype AND has_function_privilege('public', p.oid, 'EXECUTE')";
     for row in owner.query(open, &[]).unwrap() {
         let (kind, name, arguments): (String, String, String) =
             (row.get(0), row.get(1), row.get(2));
@@ -54,11 +54,17 @@ fn the_steps_of_a_run_are_no_way_around_the_grant() {
             .collect();
         let call = format!("{verb} {name}({})", values.join(", "));
         println!("{call}");
-        let error = db.session_as(&role).batch_execute(&call).expect_err(&call);
-        assert!(
-            ["42501", "55000"].contains(&error.code().unwrap().code()),
-            "{error:?}"
-        );
+        match db.session_as(&role).batch_execute(&call) {
+            // Outside a run it is a mere COMMIT; what users call and all may call sends nothing.
+            Ok(()) => assert!(
+                name == "embedding_backfill.run_wait" || !name.starts_with("embedding_backfill."),
+                "{name}"
+            ),
+            Err(error) => assert!(
+                ["42501", "55000"].contains(&error.code().unwrap().code()),
+                "{error:?}"
+            ),
+        }
     }
     assert_eq!(db.api.stats().requests, 0);
 }

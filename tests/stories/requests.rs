@@ -57,6 +57,8 @@ fn the_task_is_said_as_each_model_wants_it() {
     logs(&mut session, 2);
     session.run("SET embedding_backfill.task_type = 'CLASSIFICATION'");
     assert_eq!(session.embed("'logs', 1").unwrap(), 1);
+    // A column has one vector space.
+    session.run("UPDATE logs SET embedding = NULL");
     assert_eq!(
         session
             .embed("'logs', 1, model => 'gemini-embedding-001'")

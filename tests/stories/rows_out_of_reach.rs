@@ -44,7 +44,15 @@ fn rows_whose_update_a_trigger_vetoes() {
     veto_every_tenth(&mut session);
     assert_eq!(
         session.embed_all("'logs', 20").unwrap(),
-        Finished::done(90, 10)
+        Finished::done(90, 0)
+    );
+    let kept = "SELECT count(*) FROM embedding_backfill.rejects
+                WHERE (key ->> 'id')::int % 10 = 0 AND reason LIKE '%trigger or a policy refused the update'";
+    assert_eq!(session.number(kept), 10);
+    // They are not paid for again.
+    assert_eq!(
+        session.embed_all("'logs', 20").unwrap(),
+        Finished::done(0, 0)
     );
     assert_eq!(db.api.stats().texts, 100);
     assert_eq!(right(&mut session, "logs"), 90);

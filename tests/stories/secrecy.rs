@@ -1,6 +1,8 @@
 //! The key appears nowhere: a key that can be recognised goes through every path, with the server at its most talkative, and all
 //! that anybody could read afterwards is searched for it.
 
+use std::sync::Arc;
+
 use google_standin::{Config, Reply};
 use support::{Cluster, Db, Install};
 
@@ -26,13 +28,13 @@ fn talkative() -> Cluster {
     Cluster::start(&settings, &[])
 }
 
-/// An answer of the API that repeats the key it was given, at any place of the words that may be shown.
-fn echo(key: &str, offset: usize) -> Reply {
+/// A refusal that repeats the key it was given, at any place of the words that may be shown.
+fn echo(status: u16, key: &str, offset: usize) -> Reply {
     let words = format!("{} {key} is not welcome", "x".repeat(offset));
     Reply::json(
-        400,
+        status,
         format!(
-            r#"{{"error": {{"code": 400, "message": "{words}", "status": "INVALID_ARGUMENT"}}}}"#
+            r#"{{"error": {{"code": {status}, "message": "{words}", "status": "INVALID_ARGUMENT"}}}}"#
         ),
     )
 }
@@ -41,6 +43,7 @@ fn echo(key: &str, offset: usize) -> Reply {
 fn the_key_is_nowhere() {
     let cluster = talkative();
     let db = Db::on(&cluster, Config::default());
+    db.set("max_attempts", "2");
     let mut session = db.session();
     let statements = Install::get().offers("pg_stat_statements");
     if statements {
@@ -65,10 +68,17 @@ fn the_key_is_nowhere() {
     ];
     // As JSON may spell it.
     let spelled = key.replacen("AQ", "\\u0041Q", 1);
-    replies.push(Some(echo(&spelled, 0)));
+    replies.push(Some(echo(403, &spelled, 0)));
     // The key lies across wherever a long message is cut.
-    replies.extend((0..420).step_by(7).map(|offset| Some(echo(&key, offset))));
+    replies.extend(
+        (0..420)
+            .step_by(7)
+            .map(|offset| Some(echo(403, &key, offset))),
+    );
+    let mut got_through = false;
     for reply in replies {
+        session.run("UPDATE logs SET embedding = NULL");
+        let requests = db.api.stats().requests;
         match reply {
             Some(reply) => always(&db, reply),
             None => mended(&db),
@@ -87,10 +97,27 @@ fn the_key_is_nowhere() {
                 error.as_db_error().expect("an error of the server")
             );
         }
+        assert!(db.api.stats().requests >= requests + 2, "nothing was sent");
+        got_through |= filled(&mut session, "logs") > 0;
         told +=
             &session.text("SELECT coalesce(string_agg(a::text, ''), '') FROM pg_stat_activity a");
         told += &session.notices().join("\n");
     }
+    // Rows that are rejected for it keep the reason.
+    session.run("UPDATE logs SET embedding = NULL");
+    db.api.set(|config| {
+        config.script = Some(Arc::new(move |request| {
+            let refused = request.texts().iter().any(|text| text.contains("entry 7"));
+            refused.then(|| echo(400, &spelled, 290))
+        }));
+    });
+    session.embed("'logs', 20").unwrap();
+    session.embed_all("'logs'").unwrap();
+    assert_eq!(
+        session.number("SELECT count(*) FROM embedding_backfill.rejects"),
+        1
+    );
+    told += &session.notices().join("\n");
     // Not even one that isn't a key, or a path that holds one.
     db.file("two-words", &format!("{key} {key}"), 0o600);
     session.run(&format!(
@@ -110,10 +137,7 @@ fn the_key_is_nowhere() {
             "SELECT coalesce(string_agg(t::text, ''), '') FROM {table} t"
         ));
     }
-    assert!(
-        filled(&mut session, "logs") > 0,
-        "no request with the key got through"
-    );
+    assert!(got_through, "no request with the key got through");
     let log = db.log();
     assert!(
         log.contains("embed_all_missing") && log.contains("DEBUG"),

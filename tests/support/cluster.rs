@@ -1,5 +1,6 @@
 //! A private PostgreSQL server: its own data, its own socket directory, no TCP port that could be taken. Most stories share one;
-//! a story that needs another environment, preloaded libraries or another log level starts its own.
+//! a story that needs another environment, preloaded libraries or another log level, that crashes its server or copies it,
+//! starts its own.
 
 use std::{
     fs::{self, OpenOptions},
@@ -47,36 +48,75 @@ impl Cluster {
         let mut copy = crate::install::as_server(Command::new("cp"));
         succeed(copy.arg("-R").arg(&*TEMPLATE).arg(cluster.data()));
 
-        let socket = cluster.home.display().to_string();
         let always = [
             ("listen_addresses", ""),
-            ("unix_socket_directories", &socket),
             // What is tested survives a crash of the server, never one of the machine.
             ("fsync", "off"),
             ("max_connections", "50"),
             ("shared_buffers", "32MB"),
             ("jit", "off"),
         ];
-        let file = cluster.data().join("postgresql.conf");
+        cluster.configure(&always);
+        cluster.configure(settings);
+        cluster.run(environment);
+        cluster
+    }
+
+    /// A streaming standby of this server, from a base backup; it stops when dropped.
+    pub fn standby(&self) -> Cluster {
+        let standby = Cluster {
+            home: scratch::new_directory(),
+        };
+        let mut backup = Install::get().server("pg_basebackup");
+        backup
+            .args(["--write-recovery-conf", "--no-sync", "--checkpoint=fast"])
+            .args(["--username=postgres", "--host"])
+            .arg(&self.home)
+            .arg("--pgdata")
+            .arg(standby.data());
+        succeed(&mut backup);
+        standby.configure(&[]);
+        standby.run(&[]);
+        standby
+    }
+
+    /// What a power cut does to a server: no process of it gets to clean up.
+    pub fn crash(&self) {
+        let mut stop = Install::get().server("pg_ctl");
+        stop.args(["stop", "--silent", "--mode", "immediate", "--pgdata"]);
+        succeed(stop.arg(self.data()));
+    }
+
+    /// Starts it again after a crash.
+    pub fn recover(&self) {
+        self.run(&[]);
+    }
+
+    /// Appends to its configuration, where the last word counts.
+    fn configure(&self, settings: &[(&str, &str)]) {
+        let socket = self.home.to_string_lossy();
+        let socket = [("unix_socket_directories", &*socket)];
+        let file = self.data().join("postgresql.conf");
         let mut file = OpenOptions::new()
             .append(true)
             .open(file)
             .expect("initdb wrote postgresql.conf");
-        for (name, value) in always.iter().chain(settings) {
+        for (name, value) in socket.iter().chain(settings) {
             writeln!(file, "{name} = '{value}'").expect("postgresql.conf is writable");
         }
+    }
 
+    fn run(&self, environment: &[(&str, &str)]) {
         let mut start = Install::get().server("pg_ctl");
         start
             .args(["start", "--silent", "--wait", "--pgdata"])
-            .arg(cluster.data())
+            .arg(self.data())
             .arg("--log")
-            .arg(cluster.log_file());
+            .arg(self.log_file());
         start.envs(environment.iter().copied());
         if !start.status().expect("pg_ctl can be run").success() {
-            panic!("the server does not start:\n{}", cluster.log());
+            panic!("the server does not start:\n{}", self.log());
         }
-        cluster
     }
 
     /// The directory of its socket, which is what a client takes for its host.

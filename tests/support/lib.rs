@@ -4,6 +4,8 @@
 mod cluster;
 mod database;
 mod install;
+mod patience;
+mod process;
 mod psql;
 mod refusal;
 mod scratch;
@@ -14,6 +16,8 @@ mod wait;
 pub use cluster::Cluster;
 pub use database::Db;
 pub use install::{Install, clean};
+pub use patience::{NeverAccepts, Trickles};
+pub use process::Process;
 pub use psql::{Psql, Said};
 pub use refusal::{denied, refused};
 pub use session::{Finished, Session};

@@ -1,0 +1,280 @@
+//! A `CALL` that is ended from outside at any moment: its backend killed, its server crashed, its session terminated, the call
+//! cancelled. Whatever was going on, rows are NULL or right, nothing else has changed, nothing is held, and the next CALL finishes.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use google_standin::{Config, Reply, Stats};
+use support::{Cluster, Db, Finished, Process, Psql, Session, wait_until};
+
+use crate::fixtures::{filled, logs, mended, right};
+
+const SEED: u64 = 1;
+const ROWS: i64 = 300;
+const CALL: &str = "CALL embed_all_missing('logs', 5, 'body')";
+const CONCURRENCY: u64 = 4;
+const LAST_MOMENT: u64 = 45;
+
+/// A lock that the story takes to hold the backend in the midst of a transaction that writes.
+const GATE: i64 = 7;
+
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Kill,
+    Crash,
+    Terminate,
+    Cancel,
+    CtrlC,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Moment {
+    /// So many requests have been sent; none, where the run has only begun.
+    Sent(u64),
+    /// So many answers are on their way.
+    Answered(u64),
+    /// After so many answers vectors are written and not yet committed.
+    Writing(u64),
+}
+
+#[test]
+fn kill_9_of_the_backend() {
+    let cluster = durable_server();
+    rounds(&cluster, End::Kill);
+}
+
+#[test]
+fn a_crash_of_the_server() {
+    let cluster = durable_server();
+    rounds(&cluster, End::Crash);
+}
+
+#[test]
+fn termination() {
+    rounds(Cluster::shared(), End::Terminate);
+}
+
+#[test]
+fn a_cancel() {
+    rounds(Cluster::shared(), End::Cancel);
+}
+
+#[test]
+fn ctrl_c() {
+    rounds(Cluster::shared(), End::CtrlC);
+}
+
+fn durable_server() -> Cluster {
+    Cluster::start(&[("fsync", "on"), ("autovacuum", "off")], &[])
+}
+
+/// Ten rounds on one table; five stories make fifty.
+fn rounds(cluster: &Cluster, end: End) {
+    let db = Db::on(
+        cluster,
+        Config {
+            latency: Duration::from_millis(2),
+            ..Config::default()
+        },
+    );
+    db.set("concurrency", &CONCURRENCY.to_string());
+    let mut session = db.session();
+    logs(&mut session, ROWS as u32);
+    session.run(
+        "ALTER TABLE logs ADD COLUMN note text DEFAULT 'kept', ADD COLUMN seen timestamptz DEFAULT now()",
+    );
+    drop(session);
+
+    let mut random = SEED.wrapping_mul(1000) + end as u64;
+    for round in 1..=10 {
+        let answers = 1 + next(&mut random) % LAST_MOMENT;
+        let moment = match next(&mut random) % 3 {
+            0 => Moment::Sent(answers - 1),
+            1 => Moment::Answered(answers),
+            _ => Moment::Writing(answers),
+        };
+        println!("seed {SEED}: {end:?}, round {round}: {moment:?}");
+        round_of(&db, cluster, end, moment, round);
+    }
+}
+
+fn round_of(db: &Db, cluster: &Cluster, end: End, moment: Moment, round: u32) {
+    let mut session = db.session();
+    // New contents, so that no vector of an earlier round can pass for a right one.
+    session.run(&format!(
+        "UPDATE logs SET body = 'round {round} entry ' || id, embedding = NULL"
+    ));
+    let others = others(&mut session);
+    let before = db.api.stats();
+    let gate = match moment {
+        Moment::Writing(answers) => Some(gate(db, 5 * answers)),
+        _ => None,
+    };
+    let psql = start(db, moment);
+    let (run, backend) = begun(&mut session);
+    reach(db, moment, before, backend);
+
+    let complaint = match end {
+        End::Kill => {
+            backend.kill();
+            "server closed the connection unexpectedly"
+        }
+        End::Crash => {
+            cluster.crash();
+            "server closed the connection unexpectedly"
+        }
+        End::Terminate => {
+            session.run(&format!("SELECT pg_terminate_backend({})", backend.pid()));
+            "terminating connection due to administrator command"
+        }
+        End::Cancel => {
+            session.run(&format!("SELECT pg_cancel_backend({})", backend.pid()));
+            "canceling statement due to user request"
+        }
+        End::CtrlC => {
+            psql.interrupt();
+            "canceling statement due to user request"
+        }
+    };
+    let said = psql.wait();
+    drop(gate);
+    // It must have been our doing: a CALL that came to its own end, or to an error, shows nothing.
+    assert!(said.stderr.contains(complaint), "{said:?}");
+    match end {
+        // The session itself says what it still holds, since its end would release all.
+        End::Cancel => assert!(said.stdout.contains("holds 0 locks"), "{said:?}"),
+        _ => wait_until("the backend is gone", || !backend.lives()),
+    }
+    if let End::Crash = end {
+        cluster.recover();
+    }
+    let mut session = revived(db, cluster);
+
+    let done = filled(&mut session, "logs");
+    assert!(done < ROWS, "the CALL had filled the whole table");
+    assert_eq!(right(&mut session, "logs") as i64, done);
+    assert_eq!(self::others(&mut session), others);
+    assert_eq!(held(&mut session), 0);
+    assert_eq!(state(&mut session, run), "interrupted");
+
+    mended(db);
+    assert_eq!(
+        session.embed_all("'logs', 50, 'body'").unwrap(),
+        Finished::done(ROWS - done, 0)
+    );
+    assert_eq!(right(&mut session, "logs") as i64, ROWS);
+    assert_eq!(self::others(&mut session), others);
+    assert_eq!(state(&mut session, run), "interrupted");
+    assert_eq!(
+        session.number("SELECT count(*) FROM embedding_backfill.runs WHERE state = 'running'"),
+        0
+    );
+}
+
+/// Starts the CALL beside an API that falls silent soon after the moment, so that it can't end before it is ended.
+fn start(db: &Db, moment: Moment) -> Psql {
+    let (Moment::Sent(requests) | Moment::Answered(requests) | Moment::Writing(requests)) = moment;
+    let (most, seen) = (requests + CONCURRENCY, AtomicU64::new(0));
+    db.api.set(|config| {
+        config.script = Some(Arc::new(move |_| {
+            (seen.fetch_add(1, Ordering::Relaxed) >= most).then_some(Reply::Hang)
+        }));
+    });
+    let locks = "SELECT format('holds %s locks', count(*)) FROM pg_locks
+                 WHERE pid = pg_backend_pid() AND (locktype = 'advisory' OR relation = 'logs'::regclass)";
+    db.start_psql(&["-c", CALL, "-c", locks])
+}
+
+/// The run's number and its backend, once its entry in the journal is committed.
+fn begun(session: &mut Session) -> (i64, Process) {
+    let mut found = None;
+    wait_until("the run has begun", || {
+        let running =
+            "SELECT run, pid::bigint FROM embedding_backfill.runs WHERE state = 'running'";
+        found = session.query_opt(running, &[]).unwrap();
+        found.is_some()
+    });
+    let run = found.expect("it has been waited for");
+    (run.get(0), Process::new(run.get(1)))
+}
+
+/// Has whoever has filled so many rows wait, in the transaction that did it, until the session that is given back ends.
+fn gate(db: &Db, rows: u64) -> Session {
+    let mut gate = db.session();
+    gate.run(&format!(
+        "CREATE OR REPLACE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+             IF (SELECT count(embedding) FROM logs) >= {rows} THEN PERFORM pg_advisory_xact_lock_shared({GATE}); END IF;
+             RETURN NULL;
+         END $$;
+         CREATE OR REPLACE TRIGGER gate AFTER UPDATE OF embedding ON logs EXECUTE FUNCTION gate();
+         SELECT pg_advisory_lock({GATE})"
+    ));
+    gate
+}
+
+fn reach(db: &Db, moment: Moment, before: Stats, backend: Process) {
+    let limit = Duration::from_secs(30);
+    let reached = match moment {
+        Moment::Sent(requests) => db
+            .api
+            .wait_until(limit, |stats| stats.requests >= before.requests + requests),
+        Moment::Answered(answers) => db.api.wait_until(limit, |stats| {
+            stats.texts_billed >= before.texts_billed + 5 * answers
+        }),
+        Moment::Writing(_) => {
+            let stands = format!(
+                "SELECT count(*) FROM pg_locks WHERE pid = {} AND locktype = 'advisory' AND NOT granted",
+                backend.pid()
+            );
+            let mut session = db.session();
+            wait_until("it stands at the gate", || session.number(&stands) == 1);
+            true
+        }
+    };
+    assert!(reached, "{moment:?} did not come: {:?}", db.api.stats());
+}
+
+/// A session, once the server takes connections again.
+fn revived(db: &Db, cluster: &Cluster) -> Session {
+    let config = cluster.config(&db.name, "postgres");
+    wait_until("the server takes connections", || {
+        config.connect(postgres::NoTls).is_ok()
+    });
+    db.session()
+}
+
+/// All that a row has beside its vector.
+fn others(session: &mut Session) -> String {
+    session.text(
+        "SELECT md5(string_agg((to_jsonb(l) - 'embedding')::text, ',' ORDER BY id)) FROM logs l",
+    )
+}
+
+/// Locks on the table and advisory locks in this database, whoever has them.
+fn held(session: &mut Session) -> i64 {
+    session.number(
+        "SELECT count(*) FROM pg_locks
+         WHERE database = (SELECT oid FROM pg_database WHERE datname = current_database())
+           AND (locktype = 'advisory' OR relation = 'logs'::regclass AND pid <> pg_backend_pid())",
+    )
+}
+
+fn state(session: &mut Session, run: i64) -> String {
+    session.text(&format!(
+        "SELECT state FROM embedding_backfill.runs WHERE run = {run}"
+    ))
+}
+
+/// SplitMix64: the same moments each time.
+fn next(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}

@@ -1,0 +1,222 @@
+//! The table is rewritten, emptied or replaced, and its partitions come and go, while a `CALL` waits for the API: the CALL holds
+//! none of it up, and ends with right vectors or a clear error.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+};
+
+use support::{Db, Finished, Session};
+
+use crate::fixtures::{filled, logs, right, while_the_first_request_is_answered};
+
+// Would pass wrongly if each row kept its place: a gap before the rewrite and none after it moves half of them.
+#[test]
+fn rewritten_tables_get_right_vectors() {
+    for rewrite in [
+        "VACUUM FULL logs",
+        "CLUSTER logs USING backwards",
+        "ALTER TABLE logs ADD COLUMN seen timestamptz DEFAULT clock_timestamp()",
+        "ALTER TABLE logs ALTER body TYPE varchar(200)",
+        "ALTER TABLE logs ALTER id TYPE numeric",
+    ] {
+        println!("{rewrite}");
+        let (_db, mut session) = while_the_first_request_is_answered(move |other| {
+            let place = "SELECT md5(array_agg(ctid::text ORDER BY body)::text) FROM logs";
+            let before = other.text(place);
+            other.run(rewrite);
+            assert_ne!(other.text(place), before, "no row was moved");
+        });
+        session.run("DELETE FROM logs WHERE id = 50; CREATE INDEX backwards ON logs ((-id))");
+        assert_eq!(
+            session.embed_all("'logs', 10").unwrap(),
+            Finished::done(99, 0)
+        );
+        assert_eq!(right(&mut session, "logs"), 99);
+    }
+}
+
+// Would pass wrongly if the table were rewritten once or never: it counts.
+#[test]
+fn a_table_that_is_rewritten_all_the_time() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 2000);
+    session.run("CREATE INDEX forwards ON logs (id); CREATE INDEX backwards ON logs ((-id))");
+    let (rewriting, rewritten) = (AtomicBool::new(true), AtomicU64::new(0));
+    let finished = thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut other = db.session();
+            while rewriting.load(Relaxed) && db.api.stats().requests < 300 {
+                other.run("CLUSTER logs USING backwards");
+                other.run("CLUSTER logs USING forwards");
+                rewritten.fetch_add(2, Relaxed);
+            }
+        });
+        let finished = db.session().embed_all("'logs', 20");
+        rewriting.store(false, Relaxed);
+        finished.unwrap()
+    });
+    println!("{} times, {:?}", rewritten.load(Relaxed), db.api.stats());
+    assert!(rewritten.load(Relaxed) >= 6);
+    assert_eq!(finished, Finished::done(2000, 0));
+    assert_eq!(right(&mut session, "logs"), 2000);
+}
+
+#[test]
+fn an_emptied_table_is_done_and_new_rows_are_embedded() {
+    for (change, rows) in [
+        ("TRUNCATE logs", 0),
+        (
+            "TRUNCATE logs; INSERT INTO logs SELECT i, 'new ' || i FROM generate_series(1, 70) i",
+            70,
+        ),
+    ] {
+        let (_db, mut session) =
+            while_the_first_request_is_answered(move |other| other.run(change));
+        assert_eq!(
+            session.embed_all("'logs', 10").unwrap(),
+            Finished::done(rows, 0)
+        );
+        assert_eq!(right(&mut session, "logs") as i64, rows);
+    }
+}
+
+// The caller named a table; one that takes its name is not what he asked for.
+#[test]
+fn a_table_that_takes_the_name_is_left_alone() {
+    for replace in [
+        "ALTER TABLE logs RENAME TO old; CREATE TABLE logs (LIKE old); INSERT INTO logs SELECT * FROM old",
+        "DROP TABLE logs; CREATE TABLE logs (id bigint, body text, embedding vector(128));
+         INSERT INTO logs SELECT i, 'entry ' || i FROM generate_series(1, 100) i",
+    ] {
+        println!("{replace}");
+        let (_db, mut session) =
+            while_the_first_request_is_answered(move |other| other.run(replace));
+        if let Err(error) = session.embed_all("'logs', 10") {
+            assert_eq!(error.code().unwrap().code(), "42P01", "{error:?}");
+        }
+        assert_eq!(filled(&mut session, "logs"), 0);
+    }
+}
+
+#[test]
+fn a_column_that_takes_the_name_is_filled_rightly_or_not_at_all() {
+    for replace in [
+        "ALTER TABLE logs DROP COLUMN embedding, ADD COLUMN embedding vector(128)",
+        "ALTER TABLE logs RENAME embedding TO old; ALTER TABLE logs ADD COLUMN embedding vector(128)",
+        "ALTER TABLE logs RENAME body TO old; ALTER TABLE logs ADD COLUMN body text; UPDATE logs SET body = 'new ' || id",
+    ] {
+        println!("{replace}");
+        let (_db, mut session) =
+            while_the_first_request_is_answered(move |other| other.run(replace));
+        match session.embed_all("'logs', 10, 'body'") {
+            Ok(finished) => assert_eq!(finished, Finished::done(100, 0)),
+            Err(error) => assert_eq!(error.code().unwrap().code(), "42703", "{error:?}"),
+        }
+        right(&mut session, "logs");
+    }
+}
+
+/// `logs` by ranges of 100 ids: `low`, `high`, and `far`, a table that could become its third partition; 100 pending rows each.
+fn partitioned(session: &mut Session) {
+    session.run(
+        "CREATE TABLE logs (id bigint, body text, embedding vector(128)) PARTITION BY RANGE (id);
+         CREATE TABLE low PARTITION OF logs FOR VALUES FROM (0) TO (100);
+         CREATE TABLE high PARTITION OF logs FOR VALUES FROM (100) TO (200);
+         CREATE TABLE far (LIKE logs);
+         INSERT INTO logs SELECT i, 'entry ' || i FROM generate_series(0, 199) i;
+         INSERT INTO far SELECT i, 'entry ' || i FROM generate_series(200, 299) i",
+    );
+}
+
+/// A CALL on it, and what another session does while its third request is being answered.
+fn partitions_change(
+    change: &'static str,
+) -> (Db<'static>, Session, Result<Finished, postgres::Error>) {
+    let db = Db::fresh();
+    db.set("concurrency", "1");
+    let mut session = db.session();
+    partitioned(&mut session);
+    let (other, seen) = (Mutex::new(db.session()), AtomicU64::new(0));
+    db.api.set(|config| {
+        config.script = Some(Arc::new(move |_| {
+            if seen.fetch_add(1, Relaxed) == 2 {
+                other.lock().expect("no change panics").run(change);
+            }
+            None
+        }));
+    });
+    let result = session.embed_all("'logs', 10");
+    assert!(db.api.stats().requests >= 3, "{result:?}");
+    (db, session, result)
+}
+
+#[test]
+fn a_partition_that_is_attached_meanwhile_is_embedded_too() {
+    let (_db, mut session, result) =
+        partitions_change("ALTER TABLE logs ATTACH PARTITION far FOR VALUES FROM (200) TO (300)");
+    assert_eq!(result.unwrap(), Finished::done(300, 0));
+    assert_eq!(right(&mut session, "logs"), 300);
+}
+
+// Concurrently means: after all transactions that could still use it. A CALL that kept one open would wait for itself here.
+#[test]
+fn a_partition_that_is_detached_meanwhile_is_not_missed() {
+    for detach in [
+        "ALTER TABLE logs DETACH PARTITION high",
+        "ALTER TABLE logs DETACH PARTITION high CONCURRENTLY",
+        "ALTER TABLE logs DETACH PARTITION low",
+    ] {
+        println!("{detach}");
+        let (_db, mut session, result) = partitions_change(detach);
+        let finished = result.unwrap();
+        assert_eq!(
+            (finished.remaining, &*finished.stopped_because),
+            (0, "done")
+        );
+        assert_eq!(right(&mut session, "logs"), 100);
+        let gone = detach.split(' ').nth(5).expect("a name");
+        println!("{finished:?}, {} rows of {gone}", right(&mut session, gone));
+    }
+}
+
+#[test]
+fn a_partition_that_is_dropped_meanwhile() {
+    let (_db, mut session, result) = partitions_change("DROP TABLE high");
+    if let Err(error) = result {
+        assert_eq!(error.code().unwrap().code(), "42P01", "{error:?}");
+    }
+    session.embed_all("'logs'").unwrap();
+    assert_eq!(right(&mut session, "logs"), 100);
+}
+
+// Would pass wrongly if the partition stayed where it is: it counts.
+#[test]
+fn a_partition_that_comes_and_goes_all_the_time() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    partitioned(&mut session);
+    session.run("INSERT INTO logs SELECT i, 'more ' || i FROM generate_series(0, 199) i, generate_series(1, 9)");
+    let (moving, moved) = (AtomicBool::new(true), AtomicU64::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut other = db.session();
+            while moving.load(Relaxed) {
+                other.run("ALTER TABLE logs ATTACH PARTITION far FOR VALUES FROM (200) TO (300)");
+                other.run("ALTER TABLE logs DETACH PARTITION far");
+                moved.fetch_add(1, Relaxed);
+            }
+        });
+        let finished = db.session().embed_all("'logs', 20");
+        moving.store(false, Relaxed);
+        assert_eq!(finished.unwrap().stopped_because, "done");
+    });
+    println!("{} times", moved.load(Relaxed));
+    assert!(moved.load(Relaxed) >= 3);
+    assert_eq!(right(&mut session, "logs"), 2000);
+    right(&mut session, "far");
+}

@@ -1,0 +1,136 @@
+//! A column has one vector space: vectors of another model or content are noticed before more are added, for one small request,
+//! and only where the journal does not know the column.
+
+use support::{Db, Finished, Session, Space, refused};
+
+use crate::fixtures::{filled, logs, right};
+
+/// Fills the first rows of `logs` from outside, each with the vector that `space` has for its content.
+fn filled_elsewhere(session: &mut Session, rows: i64, space: &Space) {
+    for id in 1..=rows {
+        let body = session.text(&format!("SELECT body FROM logs WHERE id = {id}"));
+        let vector = pgvector::Vector::from(space.vector(&body, 128));
+        session
+            .execute(
+                "UPDATE logs SET embedding = $1 WHERE id = $2",
+                &[&vector, &id],
+            )
+            .unwrap();
+    }
+}
+
+fn requests(db: &Db) -> Vec<usize> {
+    db.api
+        .requests()
+        .iter()
+        .map(|request| request.texts().len())
+        .collect()
+}
+
+#[test]
+fn vectors_of_another_model_are_refused() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 30);
+    filled_elsewhere(&mut session, 8, &Space::GEMINI_1);
+    for n in [1, 2] {
+        let hint = "name the model and content that made them";
+        let refusal = match n {
+            1 => refused(session.embed_all("'logs'"), "55000", "logs.embedding", hint),
+            _ => refused(session.embed("'logs'"), "55000", "logs.embedding", hint),
+        };
+        assert!(refusal.message().contains("gemini-embedding-2"));
+        assert_eq!(requests(&db), vec![5; n], "a sample and nothing else");
+        assert_eq!(filled(&mut session, "logs"), 8);
+    }
+    // With the model that made them it goes on.
+    let call = "'logs', model => 'gemini-embedding-001'";
+    assert_eq!(session.embed_all(call).unwrap(), Finished::done(22, 0));
+    assert_eq!(
+        Space::GEMINI_1.holds(&mut session, "logs", "body", "embedding"),
+        30
+    );
+}
+
+#[test]
+fn vectors_of_another_content_are_refused() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 30);
+    session.run("ALTER TABLE logs ADD COLUMN title text; UPDATE logs SET title = 'title ' || id");
+    filled_elsewhere(&mut session, 8, &Space::GEMINI_2);
+    refused(
+        session.embed_all("'logs', content => 'title'"),
+        "55000",
+        "same content",
+        "",
+    );
+    assert_eq!(
+        session.embed_all("'logs', content => 'body'").unwrap(),
+        Finished::done(22, 0)
+    );
+    assert_eq!(right(&mut session, "logs"), 30);
+}
+
+#[test]
+fn vectors_of_the_same_model_cost_one_small_request_once() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 30);
+    filled_elsewhere(&mut session, 8, &Space::GEMINI_2);
+    assert_eq!(
+        session
+            .embed_all("'logs', max_rows => 10")
+            .unwrap()
+            .embedded,
+        10
+    );
+    assert_eq!(requests(&db), [5, 10]);
+    // From now on the journal knows the column, for both calls.
+    assert_eq!(session.embed("'logs', 4").unwrap(), 4);
+    assert_eq!(session.embed_all("'logs'").unwrap(), Finished::done(8, 0));
+    assert_eq!(requests(&db), [5, 10, 4, 8]);
+    assert_eq!(right(&mut session, "logs"), 30);
+}
+
+#[test]
+fn a_few_stale_vectors_do_not_decide() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 30);
+    filled_elsewhere(&mut session, 5, &Space::GEMINI_2);
+    session.run("UPDATE logs SET body = 'changed ' || id WHERE id <= 4");
+    assert_eq!(session.embed_all("'logs'").unwrap(), Finished::done(25, 0));
+}
+
+#[test]
+fn another_model_after_a_run_is_noticed() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 30);
+    session.embed("'logs', 10").unwrap();
+    session.run("SET embedding_backfill.model = 'gemini-embedding-001'");
+    refused(session.embed("'logs'"), "55000", "gemini-embedding-001", "");
+    refused(
+        session.embed_all("'logs'"),
+        "55000",
+        "gemini-embedding-001",
+        "",
+    );
+    assert_eq!(requests(&db), [10, 5, 5]);
+    assert_eq!(right(&mut session, "logs"), 10);
+    // Empty, the column may have any.
+    session.run("UPDATE logs SET embedding = NULL");
+    assert_eq!(session.embed_all("'logs'").unwrap(), Finished::done(30, 0));
+}
+
+#[test]
+fn nothing_is_proven_where_there_is_nothing_to_do() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 8);
+    filled_elsewhere(&mut session, 8, &Space::GEMINI_1);
+    assert_eq!(session.embed_all("'logs'").unwrap(), Finished::done(0, 0));
+    assert_eq!(session.embed("'logs'").unwrap(), 0);
+    assert_eq!(db.api.stats().requests, 0);
+}

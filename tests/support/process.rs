@@ -1,0 +1,92 @@
+//! A server process as the kernel shows it: its threads, files and memory. It only looks, but for `kill`.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use crate::session::Session;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Process(i64);
+
+impl Process {
+    pub fn new(pid: i64) -> Process {
+        Process(pid)
+    }
+
+    /// The backend that serves this session.
+    pub fn of(session: &mut Session) -> Process {
+        Process(session.number("SELECT pg_backend_pid()::bigint"))
+    }
+
+    pub fn pid(self) -> i64 {
+        self.0
+    }
+
+    pub fn lives(self) -> bool {
+        self.path("").exists()
+    }
+
+    /// `kill -9`.
+    pub fn kill(self) {
+        let sent = Command::new("sh")
+            .arg("-c")
+            .arg(format!("kill -KILL {}", self.0))
+            .status();
+        assert!(
+            sent.expect("sh can be run").success(),
+            "process {} has ended already",
+            self.0
+        );
+    }
+
+    /// What it talks through; the files of tables, which PostgreSQL keeps open as it likes, are not counted.
+    pub fn pipes_and_sockets(self) -> usize {
+        fs::read_dir(self.path("fd"))
+            .expect("the process lives")
+            .filter_map(|file| fs::read_link(file.expect("/proc can be read").path()).ok())
+            .filter(|target| {
+                let target = target.to_string_lossy();
+                target.starts_with("pipe:") || target.starts_with("socket:")
+            })
+            .count()
+    }
+
+    /// Memory of its own in kB: neither files nor what it shares with the other processes.
+    pub fn memory_kb(self) -> u64 {
+        let status = fs::read_to_string(self.path("status")).expect("the process lives");
+        let amount = field(&status, "RssAnon:").trim_end_matches("kB").trim();
+        amount.parse().expect("an amount of kB")
+    }
+
+    /// The signals that each thread but the first blocks, bit 0 for signal 1. Threads that end meanwhile are left out.
+    pub fn blocked_signals(self) -> Vec<u64> {
+        self.threads()
+            .into_iter()
+            .filter(|thread| *thread != self.0.to_string())
+            .filter_map(|thread| {
+                fs::read_to_string(self.path(&format!("task/{thread}/status"))).ok()
+            })
+            .map(|status| u64::from_str_radix(field(&status, "SigBlk:"), 16).expect("a mask"))
+            .collect()
+    }
+
+    /// IDs of its threads; the first one's is the process's.
+    pub fn threads(self) -> Vec<String> {
+        fs::read_dir(self.path("task"))
+            .expect("the process lives")
+            .map(|thread| thread.expect("/proc can be read").file_name())
+            .map(|name| name.to_string_lossy().into_owned())
+            .collect()
+    }
+
+    fn path(self, what: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{what}", self.0))
+    }
+}
+
+fn field<'s>(status: &'s str, name: &str) -> &'s str {
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix(name))
+        .unwrap_or_else(|| panic!("no {name} in {status}"))
+        .trim()
+}
