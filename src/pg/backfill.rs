@@ -1,8 +1,6 @@
 //! The loop body of a run: write what has arrived, read what is next, send it, say how it goes. Each
 //! step is one transaction.
 
-use std::collections::HashSet;
-
 use super::error::Error;
 use super::feed::Feed;
 use super::freight::Freight;
@@ -12,7 +10,7 @@ use super::lock::Runner;
 use super::locked::{self, Locked};
 use super::preflight::{self, Ready};
 use super::price;
-use super::rejects::{self, CHANGED, VETOED};
+use super::rejects::{self, Refusals};
 use super::report::{self, Progress};
 use super::settings;
 use super::space::{self, Proof};
@@ -42,8 +40,7 @@ pub struct Backfill {
     sample: Option<Job<Freight>>,
     proof: Proof,
     locked: Locked,
-    /// Places of rows whose content a trigger changed.
-    changed: HashSet<(usize, u64)>,
+    refusals: Refusals,
     /// Answers in a row that never came, of those that may not be sent again without a look at the limits.
     lost: u32,
     /// Pending rows that the last whole pass found and did not embed.
@@ -100,7 +97,7 @@ impl Backfill {
             proof: Proof::of(sample.as_ref().map_or(0, |job| job.rows.len())),
             sample,
             locked: Locked::default(),
-            changed: HashSet::new(),
+            refusals: Refusals::default(),
             lost: 0,
             left: None,
             tally: Tally::new(purpose, entry),
@@ -226,17 +223,12 @@ impl Backfill {
         self.feed.pass.embedded += written.rows as u64;
         self.locked.hold(written.locked);
         report::vetoed(&self.target, written.vetoed.len() + written.changed.len());
-        for (before, now) in written.changed {
-            // Once is what a trigger does that puts a content in order: the next pass takes it.
-            if self.changed.contains(&before.key()) {
-                rejects::remember(&mut self.target, &self.purpose, &now, CHANGED)?;
-            } else {
-                self.changed.insert(now.key());
-            }
-        }
-        for place in written.vetoed {
-            rejects::remember(&mut self.target, &self.purpose, &place, VETOED)?;
-        }
+        self.refusals.remember(
+            &mut self.target,
+            &self.purpose,
+            written.vetoed,
+            written.changed,
+        )?;
         Ok(())
     }
 

@@ -1,7 +1,6 @@
 //! `embed_missing`: one batch in the caller's transaction. Its rows stay locked until that
 //! transaction ends, so that two callers never pay for the same row.
 
-use std::collections::HashSet;
 use std::ffi::CStr;
 
 use pgrx::pg_sys::Oid;
@@ -14,7 +13,7 @@ use super::freight::Freight;
 use super::journal::{self, Counts};
 use super::lock;
 use super::preflight::{self, Ready};
-use super::rejects::{self, CHANGED, VETOED};
+use super::rejects::{self, Refusals};
 use super::report;
 use super::settings;
 use super::space::{self, Proof};
@@ -71,8 +70,7 @@ struct Batch {
     /// Claimed, and refused by a trigger, a policy or the API.
     refused: Vec<Place>,
     vetoed: usize,
-    /// Places of rows whose content a trigger changed.
-    changed: HashSet<(usize, u64)>,
+    refusals: Refusals,
 }
 
 impl Batch {
@@ -87,7 +85,7 @@ impl Batch {
             counts: Counts::default(),
             refused: Vec::new(),
             vetoed: 0,
-            changed: HashSet::new(),
+            refusals: Refusals::default(),
         })
     }
 
@@ -135,17 +133,12 @@ impl Batch {
                     let written = store::write(&self.target, made)?;
                     self.counts.embedded += written.rows as u64;
                     self.vetoed += written.vetoed.len() + written.changed.len();
-                    for (before, now) in written.changed {
-                        // Once is what a trigger does that puts a content in order.
-                        if self.changed.contains(&before.key()) {
-                            self.refuse(now, CHANGED)?;
-                        } else {
-                            self.changed.insert(now.key());
-                        }
-                    }
-                    for place in written.vetoed {
-                        self.refuse(place, VETOED)?;
-                    }
+                    self.refused.extend(self.refusals.remember(
+                        &mut self.target,
+                        &self.purpose,
+                        written.vetoed,
+                        written.changed,
+                    )?);
                 }
                 Err(NotEmbedded::Rejected(failure)) => {
                     for place in rows {

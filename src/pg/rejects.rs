@@ -1,6 +1,8 @@
 //! Rows that were refused for their content: remembered by its md5, so that they are not sent again until
 //! it changes or the user asks. Written as the journal is.
 
+use std::collections::HashSet;
+
 use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 
@@ -11,8 +13,40 @@ use super::store::Place;
 use super::target::Target;
 use crate::gemini::request::Purpose;
 
-pub const VETOED: &str = "a trigger or a policy refused the update";
-pub const CHANGED: &str = "a trigger changes the content at each update";
+const VETOED: &str = "a trigger or a policy refused the update";
+const CHANGED: &str = "a trigger changes the content at each update";
+
+/// Rows of a run that did not take their vector.
+#[derive(Default)]
+pub struct Refusals {
+    /// Places of rows whose content a trigger changed once, as one does that puts it in order.
+    changed: HashSet<(usize, u64)>,
+}
+
+impl Refusals {
+    /// Remembers those that would refuse their next vector as well; returns where they are.
+    pub fn remember(
+        &mut self,
+        target: &mut Target,
+        purpose: &Purpose,
+        vetoed: Vec<Place>,
+        changed: Vec<(Place, Place)>,
+    ) -> Result<Vec<Place>, Error> {
+        let mut refused = vetoed;
+        for place in &refused {
+            remember(target, purpose, place, VETOED)?;
+        }
+        for (before, now) in changed {
+            if self.changed.contains(&before.key()) {
+                remember(target, purpose, &now, CHANGED)?;
+                refused.push(now);
+            } else {
+                self.changed.insert(now.key());
+            }
+        }
+        Ok(refused)
+    }
+}
 
 /// Contents, by md5, that the model refused for this column before.
 pub fn rejected(target: &Target, purpose: &Purpose) -> Result<Vec<String>, Error> {
