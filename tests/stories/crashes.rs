@@ -9,19 +9,20 @@ use std::{
     time::Duration,
 };
 
-use google_standin::{Config, Reply, Stats};
+use google_standin::{Config, Reply};
 use support::{Cluster, Db, Finished, Process, Psql, Session, wait_until};
 
-use crate::fixtures::{filled, logs, mended, right};
+use crate::{
+    fixtures::{filled, logs, mended, right},
+    moments::{Dice, Moment},
+};
 
 const SEED: u64 = 1;
 const ROWS: i64 = 300;
+const BATCH: u64 = 5;
 const CALL: &str = "CALL embed_all_missing('logs', 5, 'body')";
 const CONCURRENCY: u64 = 4;
 const LAST_MOMENT: u64 = 45;
-
-/// A lock that the story takes to hold the backend in the midst of a transaction that writes.
-const GATE: i64 = 7;
 
 #[derive(Clone, Copy, Debug)]
 enum End {
@@ -30,16 +31,6 @@ enum End {
     Terminate,
     Cancel,
     CtrlC,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Moment {
-    /// So many requests have been sent; none, where the run has only begun.
-    Sent(u64),
-    /// So many answers are on their way.
-    Answered(u64),
-    /// After so many answers vectors are written and not yet committed.
-    Writing(u64),
 }
 
 #[test]
@@ -90,14 +81,9 @@ fn rounds(cluster: &Cluster, end: End) {
     );
     drop(session);
 
-    let mut random = SEED.wrapping_mul(1000) + end as u64;
+    let mut dice = Dice::new(1000 * SEED + end as u64);
     for round in 1..=10 {
-        let answers = 1 + next(&mut random) % LAST_MOMENT;
-        let moment = match next(&mut random) % 3 {
-            0 => Moment::Sent(answers - 1),
-            1 => Moment::Answered(answers),
-            _ => Moment::Writing(answers),
-        };
+        let moment = Moment::any(&mut dice, LAST_MOMENT);
         println!("seed {SEED}: {end:?}, round {round}: {moment:?}");
         round_of(&db, cluster, end, moment, round);
     }
@@ -111,13 +97,10 @@ fn round_of(db: &Db, cluster: &Cluster, end: End, moment: Moment, round: u32) {
     ));
     let others = others(&mut session);
     let before = db.api.stats();
-    let gate = match moment {
-        Moment::Writing(answers) => Some(gate(db, 5 * answers)),
-        _ => None,
-    };
+    let gate = moment.gate(db, BATCH);
     let psql = start(db, moment);
     let (run, backend) = begun(&mut session);
-    reach(db, moment, before, backend);
+    moment.reach(db, BATCH, before, backend);
 
     let complaint = match end {
         End::Kill => {
@@ -178,8 +161,7 @@ fn round_of(db: &Db, cluster: &Cluster, end: End, moment: Moment, round: u32) {
 
 /// Starts the CALL beside an API that falls silent soon after the moment, so that it can't end before it is ended.
 fn start(db: &Db, moment: Moment) -> Psql {
-    let (Moment::Sent(requests) | Moment::Answered(requests) | Moment::Writing(requests)) = moment;
-    let (most, seen) = (requests + CONCURRENCY, AtomicU64::new(0));
+    let (most, seen) = (moment.requests() + CONCURRENCY, AtomicU64::new(0));
     db.api.set(|config| {
         config.script = Some(Arc::new(move |_| {
             (seen.fetch_add(1, Ordering::Relaxed) >= most).then_some(Reply::Hang)
@@ -201,43 +183,6 @@ fn begun(session: &mut Session) -> (i64, Process) {
     });
     let run = found.expect("it has been waited for");
     (run.get(0), Process::new(run.get(1)))
-}
-
-/// Has whoever has filled so many rows wait, in the transaction that did it, until the session that is given back ends.
-fn gate(db: &Db, rows: u64) -> Session {
-    let mut gate = db.session();
-    gate.run(&format!(
-        "CREATE OR REPLACE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS $$
-         BEGIN
-             IF (SELECT count(embedding) FROM logs) >= {rows} THEN PERFORM pg_advisory_xact_lock_shared({GATE}); END IF;
-             RETURN NULL;
-         END $$;
-         CREATE OR REPLACE TRIGGER gate AFTER UPDATE OF embedding ON logs EXECUTE FUNCTION gate();
-         SELECT pg_advisory_lock({GATE})"
-    ));
-    gate
-}
-
-fn reach(db: &Db, moment: Moment, before: Stats, backend: Process) {
-    let limit = Duration::from_secs(30);
-    let reached = match moment {
-        Moment::Sent(requests) => db
-            .api
-            .wait_until(limit, |stats| stats.requests >= before.requests + requests),
-        Moment::Answered(answers) => db.api.wait_until(limit, |stats| {
-            stats.texts_billed >= before.texts_billed + 5 * answers
-        }),
-        Moment::Writing(_) => {
-            let stands = format!(
-                "SELECT count(*) FROM pg_locks WHERE pid = {} AND locktype = 'advisory' AND NOT granted",
-                backend.pid()
-            );
-            let mut session = db.session();
-            wait_until("it stands at the gate", || session.number(&stands) == 1);
-            true
-        }
-    };
-    assert!(reached, "{moment:?} did not come: {:?}", db.api.stats());
 }
 
 /// A session, once the server takes connections again.
@@ -269,12 +214,4 @@ fn state(session: &mut Session, run: i64) -> String {
     session.text(&format!(
         "SELECT state FROM embedding_backfill.runs WHERE run = {run}"
     ))
-}
-
-/// SplitMix64: the same moments each time.
-fn next(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }

@@ -28,6 +28,7 @@ mod key;
 mod limits;
 mod max_duration;
 mod meanwhile;
+mod moments;
 mod notify;
 mod one_batch;
 mod one_runner;

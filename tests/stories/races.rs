@@ -37,6 +37,7 @@ fn writers_never_meet_a_vector_of_other_content() {
     let writing = &AtomicBool::new(true);
     let done: &[AtomicU64; 6] = &Default::default();
     let finished = thread::scope(|scope| {
+        let end = EndOfWriting(writing);
         for (writer, done) in WRITERS.iter().zip(done) {
             let mut other = db.session();
             scope.spawn(move || {
@@ -50,7 +51,7 @@ fn writers_never_meet_a_vector_of_other_content() {
         while db.api.stats().texts_billed < 5 * ROWS as u64 && !call.is_finished() {
             right(&mut session, "logs");
         }
-        writing.store(false, Relaxed);
+        drop(end);
         call.join().unwrap()
     });
 
@@ -67,6 +68,15 @@ fn writers_never_meet_a_vector_of_other_content() {
         0
     );
     right(&mut session, "logs");
+}
+
+/// Ends the loops when it is dropped, so also when a check fails.
+struct EndOfWriting<'a>(&'a AtomicBool);
+
+impl Drop for EndOfWriting<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Relaxed);
+    }
 }
 
 /// Locks some rows while the API answers three requests, and lets them go.
