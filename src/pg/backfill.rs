@@ -138,7 +138,7 @@ impl Backfill {
                 Ok(false)
             }
             None => {
-                if self.tally.keep()? {
+                if self.tally.keep(self.tally.counts.embedded > before)? {
                     self.pipeline.stop();
                     self.stop(Stop::Requested);
                 }

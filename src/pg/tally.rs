@@ -11,7 +11,7 @@ use crate::engine::pace::Wait;
 use crate::engine::pipeline::Effort;
 use crate::gemini::request::Purpose;
 
-/// Between two updates of the entry, and so how old `progress` may be.
+/// Between two updates of the entry while nothing is written, and two looks for embed_stop.
 pub const JOURNAL_EVERY: Duration = Duration::from_secs(1);
 
 pub struct Tally {
@@ -58,13 +58,17 @@ impl Tally {
         });
     }
 
-    /// Updates the entry now and then; true where somebody called embed_stop.
-    pub fn keep(&mut self) -> Result<bool, Error> {
-        if self.journaled.elapsed() < JOURNAL_EVERY {
+    /// Updates the entry with each commit that `wrote` rows, so that they agree even after a kill, and
+    /// now and then besides; true where somebody called embed_stop.
+    pub fn keep(&mut self, wrote: bool) -> Result<bool, Error> {
+        let due = self.journaled.elapsed() >= JOURNAL_EVERY;
+        if wrote || due {
+            self.entry.update(&self.counts)?;
+        }
+        if !due {
             return Ok(false);
         }
         self.journaled = Instant::now();
-        self.entry.update(&self.counts)?;
         self.entry.is_to_stop()
     }
 
