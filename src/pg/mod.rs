@@ -24,6 +24,7 @@ mod price;
 mod rejects;
 mod report;
 mod request_wording;
+mod resample;
 mod run;
 mod search;
 mod settings;

@@ -1,0 +1,91 @@
+//! What comes back from the workers: vectors to write, texts that were refused, reasons to end.
+
+use super::Backfill;
+use crate::engine::failure::Failure;
+use crate::engine::worker::{NotEmbedded, Outcome};
+use crate::gemini::response::Answer;
+use crate::pg::error::Error;
+use crate::pg::freight::Freight;
+use crate::pg::rejects;
+use crate::pg::report;
+use crate::pg::stop::Stop;
+use crate::pg::store::{self, Place, Written};
+
+impl Backfill {
+    pub(super) fn take(&mut self, outcome: Outcome<Freight>) -> Result<(), Error> {
+        let reserved = Freight::tokens(&outcome.rows);
+        let (places, sample) = Freight::sorted(outcome.rows);
+        let result = outcome.result;
+        self.settle(places.len(), reserved, result.as_ref().ok());
+        if !sample.is_empty() {
+            let made = result.as_ref().ok().map(|answer| &answer.vectors[..]);
+            self.proof.take(&sample, made);
+            if let Some(sample) = self.proof.refuted() {
+                self.stop(Stop::Failed(Error::other_space(
+                    &self.target,
+                    &self.purpose,
+                    sample,
+                )));
+            }
+        }
+        match result {
+            Ok(answer) => {
+                self.lost = 0;
+                let rows = places.into_iter().zip(answer.vectors).collect();
+                let written = store::write_unchanged(&self.target, rows)?;
+                self.count(written)
+            }
+            Err(NotEmbedded::Unsent) => Ok(()),
+            // The next pass finds its rows, and the limits say whether they may be paid for once more.
+            Err(NotEmbedded::Lost(failure)) => {
+                self.feed.pass.lost += 1;
+                self.lost += 1;
+                if self.lost >= self.max_attempts {
+                    self.pipeline.stop();
+                    self.stop(Stop::of(failure, self.tally.counts.embedded));
+                }
+                Ok(())
+            }
+            Err(NotEmbedded::Rejected(failure)) => self.reject(&places, &failure),
+            Err(NotEmbedded::Stopped(failure)) => {
+                self.stop(Stop::of(failure, self.tally.counts.embedded));
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives back what the limits had set aside, and counts what the answer cost: all of it where the
+    /// model doesn't say.
+    fn settle(&mut self, rows: usize, reserved: u64, answer: Option<&Answer>) {
+        let rows = rows as u64;
+        let Some(answer) = answer else {
+            return self.feed.limits.settle(rows, 0, reserved, 0);
+        };
+        let tokens = self.tally.bill(answer.tokens, reserved);
+        self.feed.limits.settle(rows, rows, reserved, tokens);
+    }
+
+    pub(super) fn count(&mut self, written: Written) -> Result<(), Error> {
+        self.tally.counts.embedded += written.rows as u64;
+        self.feed.pass.embedded += written.rows as u64;
+        self.locked.hold(written.locked);
+        report::vetoed(&self.target, written.vetoed.len() + written.changed.len());
+        self.refusals.remember(
+            &mut self.target,
+            &self.purpose,
+            written.vetoed,
+            written.changed,
+        )?;
+        Ok(())
+    }
+
+    fn reject(&mut self, places: &[Place], failure: &Failure) -> Result<(), Error> {
+        let reason = failure.to_string();
+        for place in places {
+            report::rejected(self.tally.counts.rejected, &reason);
+            rejects::remember(&mut self.target, &self.purpose, place, &reason)?;
+            self.tally.counts.rejected += 1;
+        }
+        Ok(())
+    }
+}
