@@ -1,7 +1,7 @@
 //! What the catalog says of the extension's objects: that their SQL is what the library was compiled for, that they are marked
 //! truthfully, and that nobody may call by default what spends money or sends data out.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use support::{Db, Session};
 
@@ -26,9 +26,20 @@ fn signatures(session: &mut Session, language: &str) -> BTreeMap<String, String>
 /// The same out of the Rust sources.
 fn rust_signatures() -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../src/pg");
-    for file in fs::read_dir(directory).unwrap() {
-        let source = fs::read_to_string(file.unwrap().path()).unwrap();
+    let mut paths = vec![PathBuf::from(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../src/pg"
+    ))];
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            paths.extend(
+                fs::read_dir(path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
+            continue;
+        }
+        let source = fs::read_to_string(path).unwrap();
         for function in source.split("#[pg_extern(").skip(1) {
             let function = &function[function.find("\nfn ").expect("a function follows") + 4..];
             let head = &function[..function.find(" {\n").expect("it has a body")];
