@@ -40,7 +40,8 @@ impl Backfill {
             Err(NotEmbedded::Lost(failure)) => {
                 self.feed.pass.lost += 1;
                 self.lost += 1;
-                if self.lost >= self.max_attempts {
+                // Nothing is written to a column that is not proven.
+                if self.lost >= self.max_attempts || !sample.is_empty() {
                     self.pipeline.stop();
                     self.stop(Stop::of(failure, self.tally.counts.embedded));
                 }
