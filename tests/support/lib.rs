@@ -10,6 +10,7 @@ mod psql;
 mod refusal;
 mod scratch;
 mod session;
+mod trial;
 mod vectors;
 mod wait;
 
@@ -21,5 +22,6 @@ pub use process::Process;
 pub use psql::{Psql, Said};
 pub use refusal::{denied, refused};
 pub use session::{Finished, Session};
+pub use trial::{Trial, trials};
 pub use vectors::{Space, prompt};
 pub use wait::{timed, wait_until};
