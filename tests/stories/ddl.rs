@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use support::{Db, Finished, Session};
+use support::{Db, Finished, Session, wait_until};
 
 use crate::fixtures::{filled, logs, right, while_the_first_request_is_answered};
 
@@ -30,7 +30,8 @@ fn rewritten_tables_get_right_vectors() {
             other.run(rewrite);
             assert_ne!(other.text(place), before, "no row was moved");
         });
-        session.run("DELETE FROM logs WHERE id = 50; CREATE INDEX backwards ON logs ((-id))");
+        session.run("CREATE INDEX backwards ON logs ((-id))");
+        delete_for_good(&mut session, 50);
         assert_eq!(
             session.embed_all("'logs', 10").unwrap(),
             Finished::done(99, 0)
@@ -39,14 +40,35 @@ fn rewritten_tables_get_right_vectors() {
     }
 }
 
-// Would pass wrongly if the table were rewritten once or never: it counts.
+/// Deletes a row, and waits until no transaction of the server, in any database, could still see it: until then it keeps its
+/// place even in a rewritten table.
+fn delete_for_good(session: &mut Session, id: i64) {
+    let deleted = session.number(&format!(
+        "DELETE FROM logs WHERE id = {id} RETURNING pg_current_xact_id()::text::bigint"
+    ));
+    wait_until("the deleted row is nobody's", || {
+        session.number("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint") > deleted
+    });
+}
+
+// Would pass wrongly if the table were rewritten once or never: each tenth request waits for the next time.
 #[test]
 fn a_table_that_is_rewritten_all_the_time() {
     let db = Db::fresh();
     let mut session = db.session();
     logs(&mut session, 2000);
     session.run("CREATE INDEX forwards ON logs (id); CREATE INDEX backwards ON logs ((-id))");
-    let (rewriting, rewritten) = (AtomicBool::new(true), AtomicU64::new(0));
+    let (rewriting, rewritten) = (AtomicBool::new(true), Arc::new(AtomicU64::new(0)));
+    let (times, requests) = (Arc::clone(&rewritten), AtomicU64::new(0));
+    db.api.set(|config| {
+        config.script = Some(Arc::new(move |_| {
+            let wanted = requests.fetch_add(1, Relaxed) / 10;
+            wait_until("the table is rewritten", || {
+                times.load(Relaxed) >= wanted.min(6)
+            });
+            None
+        }));
+    });
     let finished = thread::scope(|scope| {
         scope.spawn(|| {
             let mut other = db.session();

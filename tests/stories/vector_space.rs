@@ -1,6 +1,7 @@
 //! A column has one vector space: vectors of another model or content are noticed before more are added, for one small request,
 //! and only where the journal does not know the column.
 
+use google_standin::Reply;
 use support::{Db, Finished, Session, Space, refused};
 
 use crate::fixtures::{filled, logs, right};
@@ -90,6 +91,26 @@ fn vectors_of_the_same_model_cost_one_small_request_once() {
     assert_eq!(session.embed("'logs', 4").unwrap(), 4);
     assert_eq!(session.embed_all("'logs'").unwrap(), Finished::done(8, 0));
     assert_eq!(requests(&db), [5, 10, 4, 8]);
+    assert_eq!(right(&mut session, "logs"), 30);
+}
+
+// Would pass wrongly without max_tokens, where the proof is simply asked for once more.
+#[test]
+fn a_proof_that_gets_no_answer_ends_a_run_that_may_not_pay_twice() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 30);
+    filled_elsewhere(&mut session, 8, &Space::GEMINI_2);
+    let call = "'logs', 10, max_tokens => 100000";
+    db.api.set(|config| config.replies = [Reply::Close].into());
+    refused(session.embed_all(call), "58030", "127.0.0.1", "");
+    assert_eq!(
+        requests(&db),
+        [5],
+        "the sample once, and no row before it is proven"
+    );
+    assert_eq!(filled(&mut session, "logs"), 8);
+    assert_eq!(session.embed_all(call).unwrap(), Finished::done(22, 0));
     assert_eq!(right(&mut session, "logs"), 30);
 }
 
