@@ -3,6 +3,8 @@
 
 use serde::Deserialize;
 
+use super::cursor::{Cursor, Malformed};
+
 #[derive(Debug, PartialEq)]
 pub struct Answer {
     /// In the order of the texts that were sent; the API gives no other link between them.
@@ -13,29 +15,67 @@ pub struct Answer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Body {
-    embeddings: Vec<Embedding>,
-    usage_metadata: Option<Usage>,
-}
-
-#[derive(Deserialize)]
-struct Embedding {
-    values: Vec<f32>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Usage {
     prompt_token_count: Option<u64>,
 }
 
 /// Parses a 200's body; the error says where it is not an answer.
-pub fn parse(body: &[u8]) -> Result<Answer, serde_json::Error> {
-    let body: Body = serde_json::from_slice(body)?;
+pub fn parse(body: &[u8]) -> Result<Answer, Malformed> {
+    let mut vectors = None;
+    let mut usage = None;
+    let mut cursor = Cursor::new(body)?;
+    cursor.object(|cursor, key| match key {
+        "embeddings" => once(&mut vectors, key, cursor, embeddings),
+        "usageMetadata" => once(&mut usage, key, cursor, |cursor| {
+            cursor.value::<Option<Usage>>()
+        }),
+        _ => cursor.skip(),
+    })?;
+    cursor.end()?;
     Ok(Answer {
-        vectors: body.embeddings.into_iter().map(|e| e.values).collect(),
-        tokens: body.usage_metadata.and_then(|u| u.prompt_token_count),
+        vectors: vectors.ok_or_else(|| cursor.malformed("an answer without embeddings"))?,
+        tokens: usage.flatten().and_then(|usage| usage.prompt_token_count),
     })
+}
+
+fn embeddings(cursor: &mut Cursor) -> Result<Vec<Vec<f32>>, Malformed> {
+    let mut vectors: Vec<Vec<f32>> = Vec::new();
+    cursor.array(|cursor| {
+        let like = vectors.last().map_or(0, Vec::len);
+        let mut values = None;
+        cursor.object(|cursor, key| match key {
+            "values" => once(&mut values, key, cursor, |cursor| numbers(cursor, like)),
+            _ => cursor.skip(),
+        })?;
+        vectors.push(values.ok_or_else(|| cursor.malformed("an embedding without values"))?);
+        Ok(())
+    })?;
+    Ok(vectors)
+}
+
+fn numbers(cursor: &mut Cursor, about: usize) -> Result<Vec<f32>, Malformed> {
+    let mut numbers = Vec::with_capacity(about);
+    cursor.array(|cursor| {
+        numbers.push(cursor.number()?);
+        Ok(())
+    })?;
+    Ok(numbers)
+}
+
+/// A key that comes twice leaves open which of the two was meant.
+fn once<T>(
+    place: &mut Option<T>,
+    key: &str,
+    cursor: &mut Cursor,
+    read: impl FnOnce(&mut Cursor) -> Result<T, Malformed>,
+) -> Result<(), Malformed> {
+    match place {
+        Some(_) => Err(cursor.malformed(format!("{key} once more"))),
+        None => {
+            *place = Some(read(cursor)?);
+            Ok(())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -66,5 +106,33 @@ mod tests {
         }
         assert!(parse(b"<html>").is_err());
         assert!(parse(br#"{"error":{}}"#).is_err());
+    }
+
+    #[test]
+    fn keys_in_any_order_but_once() {
+        let answer = parse(
+            br#"{"x":{"y":[null,"\u00e9",true,-1.5e3]},"embeddings":[{"shape":[1],"values":[1]}],"usageMetadata":null}"#,
+        );
+        assert_eq!(answer.unwrap().vectors, [[1.0]]);
+        for body in [
+            r#"{"embeddings":[],"embeddings":[]}"#,
+            r#"{"embeddings":[{"values":[1],"values":[2]}]}"#,
+            r#"{"embeddings":[{}]}"#,
+            r#"{"embeddings":[{"values":[1,]}]}"#,
+            r#"{"embeddings":[{"values":[1]},]}"#,
+            r#"{"embeddings":[{"values":[1 2]}]}"#,
+            r#"{"embeddings":[]"#,
+            r#"{"embeddings":[]}}"#,
+            r#"{"embeddings":[]} 1"#,
+            r#"{"embeddings":[],"x":"\ud800"}"#,
+            r#"{"embeddings":[],"x":1e999}"#,
+            "\u{feff}{\"embeddings\":[]}",
+        ] {
+            assert!(parse(body.as_bytes()).is_err(), "{body}");
+        }
+        assert_eq!(
+            parse(b"{\"embeddings\":[]}\xff").unwrap_err().to_string(),
+            "invalid UTF-8 at byte 17"
+        );
     }
 }
