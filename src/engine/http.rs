@@ -19,6 +19,9 @@ use crate::gemini::response::{self, Answer};
 /// The most that is read of one answer, packed and unpacked; 100 vectors of 3,072 take 7 MB.
 const MAX_ANSWER_BYTES: u64 = 32 * 1024 * 1024;
 
+/// What an answer's memory begins with.
+const FIRST_READ: usize = 128 * 1024;
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Connection {
     pub base_url: BaseUrl,
@@ -75,22 +78,24 @@ impl Client {
         &self.connection
     }
 
-    /// Embeds `texts` in one request. Blocks; for worker threads only.
+    /// Embeds `texts` in one request. Blocks; for worker threads only. `memory` is where the answer is
+    /// read to; it serves one request after the other.
     pub fn embed(
         &self,
         key: &ApiKey,
         purpose: &Purpose,
         texts: &[String],
+        memory: &mut Vec<u8>,
     ) -> Result<Answer, Failure> {
-        let body = purpose.body(texts).map_err(|e| Failure::Malformed {
+        let request = purpose.body(texts).map_err(|e| Failure::Malformed {
             reason: e.to_string(),
         })?;
-        let (status, body) = self.post(key, &purpose.path(), &body)?;
+        let (status, body) = self.post(key, &purpose.path(), &request, memory)?;
         if status != 200 {
-            let error = error::parse(status, &body, |words| key.scrub(words));
+            let error = error::parse(status, body, |words| key.scrub(words));
             return Err(Failure::Refused(error));
         }
-        let mut answer = response::parse(&body).map_err(|e| Failure::Malformed {
+        let mut answer = response::parse(body).map_err(|e| Failure::Malformed {
             reason: error::one_line(&key.scrub(&e.to_string())),
         })?;
         vector::believe(&mut answer.vectors, texts.len(), purpose.dimensions)
@@ -98,29 +103,43 @@ impl Client {
         Ok(answer)
     }
 
-    fn post(&self, key: &ApiKey, path: &str, body: &[u8]) -> Result<(u16, Vec<u8>), Failure> {
+    fn post<'m>(
+        &self,
+        key: &ApiKey,
+        path: &str,
+        request: &[u8],
+        memory: &'m mut Vec<u8>,
+    ) -> Result<(u16, &'m [u8]), Failure> {
         let mut response = self
             .agent
             .post(self.connection.base_url.join(path))
             .header("content-type", "application/json")
             .header("x-goog-api-key", key.expose())
-            .send(body)
+            .send(request)
             .map_err(|e| self.failure(e))?;
-        let mut bytes = Vec::new();
-        response
+        let mut reader = response
             .body_mut()
             .with_config()
             .limit(MAX_ANSWER_BYTES)
-            .reader()
-            .take(MAX_ANSWER_BYTES + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|e| self.failure(ureq::Error::from(e)))?;
-        if bytes.len() as u64 > MAX_ANSWER_BYTES {
-            return Err(Failure::TooLarge {
-                limit: MAX_ANSWER_BYTES,
-            });
+            .reader();
+        let mut length = 0;
+        loop {
+            if length == memory.len() {
+                memory.resize((2 * length).max(FIRST_READ), 0);
+            }
+            match reader.read(&mut memory[length..]) {
+                Ok(0) => break,
+                Ok(read) => length += read,
+                Err(e) if e.kind() == ErrorKind::Interrupted => (),
+                Err(e) => return Err(self.failure(ureq::Error::from(e))),
+            }
+            if length as u64 > MAX_ANSWER_BYTES {
+                return Err(Failure::TooLarge {
+                    limit: MAX_ANSWER_BYTES,
+                });
+            }
         }
-        Ok((response.status().as_u16(), bytes))
+        Ok((response.status().as_u16(), &memory[..length]))
     }
 
     fn failure(&self, error: ureq::Error) -> Failure {

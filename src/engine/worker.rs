@@ -98,8 +98,9 @@ impl<T> Worker<T> {
 
     /// Until the owner is gone.
     pub fn run(&self) {
+        let mut memory = Vec::new();
         while let Some(job) = self.next_job() {
-            if !self.deliver(job) {
+            if !self.deliver(job, &mut memory) {
                 return;
             }
         }
@@ -114,11 +115,11 @@ impl<T> Worker<T> {
     }
 
     /// One outcome for each part that the job falls into; false when the owner is gone.
-    fn deliver(&self, job: Job<T>) -> bool {
+    fn deliver(&self, job: Job<T>, memory: &mut Vec<u8>) -> bool {
         let answered_before = self.answered.load(Relaxed);
         let mut parts = vec![job];
         while let Some(part) = parts.pop() {
-            let result = match self.answer(&part.texts, answered_before) {
+            let result = match self.answer(&part.texts, answered_before, memory) {
                 Ok(answer) => Ok(answer),
                 Err(GivenUp::Unsent) => Err(NotEmbedded::Unsent),
                 Err(GivenUp::Split) => {
@@ -146,23 +147,39 @@ impl<T> Worker<T> {
     }
 
     /// `answered_before` is what had been answered when the job that `texts` are of began.
-    fn answer(&self, texts: &[String], answered_before: u64) -> Result<Answer, GivenUp> {
+    fn answer(
+        &self,
+        texts: &[String],
+        answered_before: u64,
+        memory: &mut Vec<u8>,
+    ) -> Result<Answer, GivenUp> {
+        let counted = self.estimate.count(texts);
         let mut attempt = 1;
         let mut quota_wait_began: Option<(Instant, u64)> = None;
         loop {
-            if !self.pace.acquire(texts.len(), self.estimate.tokens(texts)) {
+            if !self
+                .pace
+                .acquire(texts.len(), self.estimate.tokens(counted))
+            {
                 return Err(GivenUp::Unsent);
             }
             if self.out_of_time() {
                 return Err(GivenUp::Unsent);
             }
-            let failure = match self.send(texts) {
-                Ok(answer) => return Ok(answer),
+            let failure = match self.send(texts, memory) {
+                Ok(answer) => {
+                    if let Some(tokens) = answer.tokens {
+                        self.estimate.correct(counted, tokens);
+                    }
+                    return Ok(answer);
+                }
                 Err(failure) => failure,
             };
             match judge(&failure, texts.len()) {
                 Verdict::Split => return Err(GivenUp::Split),
-                Verdict::Reject if self.others_pass() => return Err(GivenUp::Reject(failure)),
+                Verdict::Reject if self.others_pass(memory) => {
+                    return Err(GivenUp::Reject(failure));
+                }
                 Verdict::Reject => return Err(GivenUp::Stop(failure)),
                 Verdict::Stop => return Err(GivenUp::Stop(failure)),
                 Verdict::Wait(quota) => {
@@ -177,7 +194,7 @@ impl<T> Worker<T> {
                     }
                     self.pace.learn(&quota);
                     // As a whole it would not even pass an unused quota.
-                    if quota.is_below(texts.len(), self.estimate.tokens(texts)) {
+                    if quota.is_below(texts.len(), self.estimate.tokens(counted)) {
                         return Err(GivenUp::Split);
                     }
                 }
@@ -216,7 +233,7 @@ impl<T> Worker<T> {
 
     /// Whether the API takes requests of this form at all; asked with a harmless text where no answer
     /// has shown it. A refusal of everything is no row's fault.
-    fn others_pass(&self) -> bool {
+    fn others_pass(&self, memory: &mut Vec<u8>) -> bool {
         if self.answered.load(Relaxed) > 0 {
             return true;
         }
@@ -224,10 +241,10 @@ impl<T> Worker<T> {
         // It is no row's, so no limit has set it aside.
         let most = tokens::at_most(&self.sending.purpose, &harmless[0]);
         self.maybe_billed.fetch_add(most, Relaxed);
-        self.pace.acquire(1, most) && self.send(&harmless).is_ok()
+        self.pace.acquire(1, most) && self.send(&harmless, memory).is_ok()
     }
 
-    fn send(&self, texts: &[String]) -> Result<Answer, Failure> {
+    fn send(&self, texts: &[String], memory: &mut Vec<u8>) -> Result<Answer, Failure> {
         let Sending {
             client,
             key,
@@ -237,12 +254,14 @@ impl<T> Worker<T> {
         self.requests.fetch_add(1, Relaxed);
         let began = Instant::now();
         // The owner counts on an outcome for every row, whatever happens here.
-        let result = catch_unwind(AssertUnwindSafe(|| client.embed(key, purpose, texts)))
-            .unwrap_or_else(|_| {
-                Err(Failure::Malformed {
-                    reason: "the request's thread failed".into(),
-                })
-            });
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            client.embed(key, purpose, texts, memory)
+        }))
+        .unwrap_or_else(|_| {
+            Err(Failure::Malformed {
+                reason: "the request's thread failed".into(),
+            })
+        });
         if let Err(failure) = &result
             && failure.may_be_billed()
         {
@@ -252,13 +271,10 @@ impl<T> Worker<T> {
                 .sum();
             self.maybe_billed.fetch_add(tokens, Relaxed);
         }
-        if let Ok(answer) = &result {
+        if result.is_ok() {
             self.answered.fetch_add(1, Relaxed);
             self.slowest_ms
                 .fetch_max(began.elapsed().as_millis() as u64, Relaxed);
-            if let Some(tokens) = answer.tokens {
-                self.estimate.correct(texts, tokens);
-            }
         }
         result
     }
