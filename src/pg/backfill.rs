@@ -3,6 +3,8 @@
 
 mod arrivals;
 
+use std::time::{Duration, Instant};
+
 use super::error::Error;
 use super::feed::Feed;
 use super::freight::Freight;
@@ -25,6 +27,9 @@ use crate::engine::batch::{self, Job};
 use crate::engine::pipeline::Pipeline;
 use crate::gemini::model::MAX_TEXTS_PER_REQUEST;
 use crate::gemini::request::Purpose;
+
+/// While answers keep coming: what a crash may cost, and for how long a row that has just been written is locked.
+const COMMIT_EVERY: Duration = Duration::from_millis(100);
 
 pub struct Backfill {
     target: Target,
@@ -114,20 +119,13 @@ impl Backfill {
             self.stop = Some(stop);
             return Ok(false);
         }
+        let began = Instant::now();
         let before = self.tally.counts.embedded;
-        while let Some(outcome) = self.pipeline.try_next() {
-            self.take(outcome)?;
-        }
         let written = self.locked.retry(&self.target)?;
         self.count(written)?;
+        while self.exchange()? && began.elapsed() < COMMIT_EVERY {}
         self.tally
             .notify(&self.target, self.tally.counts.embedded - before)?;
-        // Before anything is sent: it may have used up what a limit leaves.
-        let lost = self.tally.effort(self.pipeline.effort());
-        self.feed.limits.may_be_billed(lost);
-        if self.stop.is_none() {
-            self.send()?;
-        }
         let wait = self.pipeline.wait().or_else(|| self.locked.wait());
         self.tally.waits(wait.as_ref());
         match self.stop.as_ref().filter(|_| self.idle()) {
@@ -144,6 +142,25 @@ impl Backfill {
                 Ok(true)
             }
         }
+    }
+
+    /// Writes some of what has arrived, and sends as much; false when no more has arrived.
+    fn exchange(&mut self) -> Result<bool, Error> {
+        let mut taken = 0;
+        // Never all before more is sent, or the workers would run dry.
+        while taken < self.concurrency
+            && let Some(outcome) = self.pipeline.try_next()
+        {
+            self.take(outcome)?;
+            taken += 1;
+        }
+        // Before anything is sent: it may have used up what a limit leaves.
+        let lost = self.tally.effort(self.pipeline.effort());
+        self.feed.limits.may_be_billed(lost);
+        if self.stop.is_none() {
+            self.send()?;
+        }
+        Ok(taken > 0)
     }
 
     /// Until an answer, a look at locked rows, a new entry or a limit is due.

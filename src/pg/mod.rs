@@ -19,6 +19,7 @@ mod one_batch;
 mod parser;
 mod pass;
 mod plan;
+mod plans;
 mod preflight;
 mod price;
 mod rejects;

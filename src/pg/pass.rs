@@ -10,6 +10,9 @@ use super::error::Error;
 use super::store::{self, Place};
 use super::target::Target;
 
+/// Rows read at a time; for many more Postgres would rather look through the whole table.
+const READ_AT_ONCE: usize = 200;
+
 /// Passes in a row that embed nothing before a run gives up on rows that never hold still, such as
 /// those whose content is another one at each look.
 const MAX_FRUITLESS: u32 = 3;
@@ -48,7 +51,7 @@ impl Pass {
         hopeless: impl Fn((usize, u64)) -> bool,
     ) -> Result<Vec<(Place, String)>, Error> {
         loop {
-            let ctids: Vec<_> = self.ctids.by_ref().take(limit).collect();
+            let ctids: Vec<_> = self.ctids.by_ref().take(limit.min(READ_AT_ONCE)).collect();
             if !ctids.is_empty() {
                 let rows = candidates::read(target, self.leaf, ctids)?;
                 if !rows.is_empty() {

@@ -11,7 +11,7 @@ use pgrx::prelude::*;
 use super::error::Error;
 use super::leaves::Leaf;
 use super::target::Target;
-use super::vector_type::Vector;
+use super::vector_type::VectorArray;
 
 /// Where a row was when its content was read, and what that content was.
 #[derive(Debug, Clone)]
@@ -107,7 +107,9 @@ fn look(
     );
     Spi::connect_mut(|client| {
         let mut found = HashMap::with_capacity(ctids.len());
-        for row in client.update(&statement, None, &[ctids.into()])? {
+        let arguments = [ctids.into()];
+        let plan = target.plans.of(client, &statement, &arguments)?;
+        for row in client.update(&*plan, None, &arguments)? {
             if let (Some(ctid), Some(md5)) = (row.get(1)?, row.get(2)?) {
                 found.insert(item_pointer_to_u64(ctid), md5);
             }
@@ -132,10 +134,13 @@ fn write_to_leaf(
         target.content
     );
     let (places, vectors): (Vec<Place>, Vec<Vec<f32>>) = rows.into_iter().unzip();
-    let parameters = parameters(places.iter().map(|place| place.ctid).collect(), vectors);
+    let ctids = places.iter().map(|place| place.ctid).collect();
     let mut taken: HashMap<u64, (ItemPointerData, String)> = HashMap::new();
     Spi::connect_mut(|client| {
-        for row in client.update(&statement, None, &parameters)? {
+        // In here, so that their copies are freed with the connection, not with the whole step.
+        let parameters = parameters(ctids, vectors);
+        let plan = target.plans.of(client, &statement, &parameters)?;
+        for row in client.update(&*plan, None, &parameters)? {
             if let (Some(old), Some(new)) = (row.get(1)?, row.get(2)?) {
                 let md5 = row.get::<String>(3)?.unwrap_or_default();
                 taken.insert(item_pointer_to_u64(old), (new, md5));
@@ -200,6 +205,5 @@ pub fn no_rows() -> [DatumWithOid<'static>; 2] {
 }
 
 fn parameters(ctids: Vec<ItemPointerData>, vectors: Vec<Vec<f32>>) -> [DatumWithOid<'static>; 2] {
-    let vectors: Vec<Vector> = vectors.into_iter().map(Vector::from).collect();
-    [ctids.into(), vectors.into()]
+    [ctids.into(), VectorArray::from(vectors).into()]
 }

@@ -10,6 +10,7 @@ use super::columns::{self, Column};
 use super::error::Error;
 use super::expression;
 use super::leaves::{self, Leaf};
+use super::plans::Plans;
 use super::sys;
 use super::vector_type::VectorTypes;
 
@@ -52,6 +53,7 @@ pub struct Target {
     pub row_key: String,
     /// Contents, by md5, that were refused before and are not sent again.
     pub rejected: Vec<String>,
+    pub plans: Plans,
 }
 
 impl Target {
@@ -209,6 +211,7 @@ fn find(call: &Call, label: String) -> Result<Target, Error> {
         row_security,
         row_key: columns::row_key(&columns),
         rejected: Vec::new(),
+        plans: Plans::default(),
     })
 }
 
