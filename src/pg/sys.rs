@@ -2,6 +2,7 @@
 //! project is unsafe but `parser` and what pgrx's own macros write.
 #![allow(unsafe_code)]
 
+use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
@@ -127,8 +128,9 @@ pub fn commit() {
 }
 
 /// Sleeps until `fd` is readable, the backend's latch is set or `most` has passed; returns whether
-/// `fd` is readable. The caller then serves interrupts. Dies with the postmaster.
-pub fn wait_readable(fd: Option<BorrowedFd<'_>>, most: Option<Duration>) -> bool {
+/// `fd` is readable. The caller then serves interrupts. Dies with the postmaster. `event` is what
+/// pg_stat_activity calls it.
+pub fn wait_readable(fd: Option<BorrowedFd<'_>>, most: Option<Duration>, event: &CStr) -> bool {
     let mut events = pg_sys::WL_LATCH_SET | pg_sys::WL_EXIT_ON_PM_DEATH;
     if fd.is_some() {
         events |= pg_sys::WL_SOCKET_READABLE;
@@ -136,6 +138,7 @@ pub fn wait_readable(fd: Option<BorrowedFd<'_>>, most: Option<Duration>) -> bool
     if most.is_some() {
         events |= pg_sys::WL_TIMEOUT;
     }
+    let event = wait_event(event);
     // SAFETY: MyLatch is this backend's own; `fd` outlives the call.
     unsafe {
         let happened = pg_sys::WaitLatchOrSocket(
@@ -143,13 +146,25 @@ pub fn wait_readable(fd: Option<BorrowedFd<'_>>, most: Option<Duration>) -> bool
             events as i32,
             fd.map_or(pg_sys::PGINVALID_SOCKET, |fd| fd.as_raw_fd()),
             most.map_or(-1, |most| most.as_millis() as std::ffi::c_long),
-            pg_sys::PG_WAIT_EXTENSION,
+            event,
         );
         if happened & pg_sys::WL_LATCH_SET as i32 != 0 {
             pg_sys::ResetLatch(pg_sys::MyLatch);
         }
         happened & pg_sys::WL_SOCKET_READABLE as i32 != 0
     }
+}
+
+#[cfg(any(feature = "pg17", feature = "pg18"))]
+fn wait_event(name: &CStr) -> u32 {
+    // SAFETY: copies the name; one that is known already gets its number again.
+    unsafe { pg_sys::WaitEventExtensionNew(name.as_ptr()) }
+}
+
+/// Before 17 all extensions share one.
+#[cfg(not(any(feature = "pg17", feature = "pg18")))]
+fn wait_event(_name: &CStr) -> u32 {
+    pg_sys::PG_WAIT_EXTENSION
 }
 
 /// Puts cancels and timeouts off while `f`, which must be short and raise no error, runs.

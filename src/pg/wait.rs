@@ -23,7 +23,7 @@ pub fn for_outcome<T: Send + 'static>(
         }
         // A latch counts whole milliseconds: one too many beats a loop of none.
         let left = left.map(|left| left + Duration::from_millis(1));
-        if sys::wait_readable(Some(pipeline.wake_fd()), left) {
+        if sys::wait_readable(Some(pipeline.wake_fd()), left, c"EmbeddingApi") {
             return pipeline.quiet().map_err(Error::Pipe);
         }
     }
@@ -32,6 +32,6 @@ pub fn for_outcome<T: Send + 'static>(
 /// Sleeps, but for interrupts and whatever else sets the latch.
 pub fn briefly() {
     check_for_interrupts!();
-    sys::wait_readable(None, Some(Duration::from_millis(200)));
+    sys::wait_readable(None, Some(Duration::from_millis(200)), c"EmbeddingRun");
     check_for_interrupts!();
 }

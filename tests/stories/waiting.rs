@@ -107,3 +107,30 @@ fn for_its_pace() {
     db.set("texts_per_minute", "1200");
     while_it_waits(&db, |session| filled(session, "logs") > 0, || ());
 }
+
+#[test]
+fn pg_stat_activity_says_what_is_waited_for() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 10);
+    let named = session.number("SELECT current_setting('server_version_num')::int8") >= 170_000;
+    let gate = Gate::after(&db, 0);
+    for call in [
+        "CALL embed_all_missing('logs')",
+        "SELECT embed_missing('logs')",
+    ] {
+        let event = match named {
+            true => "Extension EmbeddingApi",
+            false => "Extension Extension",
+        };
+        let look = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+             AND query = $${call}$$ AND concat_ws(' ', wait_event_type, wait_event) = '{event}'"
+        );
+        let caller = db.start_psql(&["-c", call]);
+        wait_until(event, || session.number(&look) == 1);
+        caller.interrupt();
+        caller.wait();
+    }
+    gate.open();
+}
