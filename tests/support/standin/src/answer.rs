@@ -48,6 +48,22 @@ impl Answer {
         Ok(())
     }
 
+    /// What is written, as numbers.
+    pub fn vectors(&self, semantics: &Semantics) -> Vec<Vec<f32>> {
+        let vector = |text: &Text| {
+            let mut values = Vec::new();
+            semantics.fill(
+                &mut values,
+                &text.text,
+                self.model,
+                text.dimensions,
+                text.task_type,
+            );
+            values
+        };
+        self.texts.iter().map(vector).collect()
+    }
+
     fn write_values(&self, body: &mut Vec<u8>, text: &Text, semantics: &Semantics) {
         let Text {
             text,

@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::fault::Fault;
 use crate::reply::Reply;
 use crate::request::Request;
 use crate::semantics::Semantics;
+use crate::tls::Identity;
 
 /// Decides on each request whether it gets a reply of its own; `None` serves it in the ordinary way.
 pub type Script = Arc<dyn Fn(&Request) -> Option<Reply> + Send + Sync>;
@@ -21,7 +23,7 @@ pub struct Config {
     pub texts_per_minute: Option<u64>,
     pub tokens_per_minute: Option<u64>,
     pub texts_per_day: Option<u64>,
-    /// How long the "minute" and the "day" of the quotas last.
+    /// How long the "minute" and the "day" of the quotas last; a recorded 429 asks to wait for less in a shorter minute.
     pub minute: Duration,
     pub day: Duration,
     /// A request with a text that contains this marker is refused as a whole, as Google refuses a text it can't embed.
@@ -33,9 +35,15 @@ pub struct Config {
     /// Keep every request for `Standin::requests`.
     pub record: bool,
     pub semantics: Semantics,
+    /// Shown to new connections; without it they are served in clear text.
+    pub tls: Option<Identity>,
+    /// Where redirects lead.
+    pub elsewhere: String,
     /// Replies for the next requests, one each, whatever these ask for.
     pub replies: VecDeque<Reply>,
-    /// Asked when `replies` is empty.
+    /// Each `n`th request, where `replies` is empty, has the fault with this `n`; the first of several that are due.
+    pub faults: Vec<(Fault, u64)>,
+    /// Asked when neither has anything for a request.
     pub script: Option<Script>,
 }
 
@@ -55,7 +63,10 @@ impl Default for Config {
             gzip: true,
             record: false,
             semantics: Semantics::Hash,
+            tls: None,
+            elsewhere: "http://elsewhere.invalid/v1beta".into(),
             replies: VecDeque::new(),
+            faults: Vec::new(),
             script: None,
         }
     }

@@ -21,7 +21,6 @@ macro_rules! bodies {
             }
         }
 
-        #[cfg(test)]
         const NAMES: &[&str] = &[$($name),*];
     };
 }
@@ -29,24 +28,29 @@ macro_rules! bodies {
 bodies! {
     "400_api_key_invalid"
     "400_empty_part"
+    "400_failed_precondition"
     "400_invalid_argument"
     "400_over_100_requests"
     "400_payload_too_large"
     "400_unknown_field"
     "400_vertex_20000_tokens"
     "401_key_type_rejected"
+    "403_leaked_key"
     "403_no_key"
     "404_model_not_found_batchEmbedContents"
     "404_text-embedding-004"
     "429_free_tier_input_tokens_per_minute"
     "429_free_tier_per_day"
     "429_free_tier_per_minute_embedding-001"
+    "429_limit_zero"
+    "429_no_details_async_batch"
     "429_paid_tier_tokens_per_minute_generateContent"
     "429_read_requests_per_region"
     "429_vertex_resource_exhausted"
     "500_internal"
     "503_overloaded"
     "503_service_unavailable"
+    "504_deadline_exceeded"
 }
 
 impl ApiError {
@@ -65,6 +69,11 @@ impl ApiError {
             status: text(&error["status"]),
             details: error.get_mut("details").map(Value::take),
         }
+    }
+
+    /// The names that `recorded` takes.
+    pub fn recorded_names() -> impl Iterator<Item = &'static str> {
+        NAMES.iter().copied()
     }
 
     /// Any other 400, in the recorded envelope.

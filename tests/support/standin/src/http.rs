@@ -31,6 +31,16 @@ impl<R: Read> Reader<R> {
         }
     }
 
+    /// What is read from, to write to it.
+    pub fn stream(&mut self) -> &mut R {
+        &mut self.stream
+    }
+
+    /// Waits for the first byte of another request; false when the client has closed the connection.
+    pub fn has_more(&mut self) -> io::Result<bool> {
+        Ok(self.start < self.buffer.len() || self.fill()? > 0)
+    }
+
     /// The next request without its body; `None` when the client has closed the connection.
     pub fn head(&mut self, connection: u64) -> io::Result<Option<Request>> {
         loop {

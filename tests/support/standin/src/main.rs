@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use google_standin::{Config, Semantics, Standin};
+use google_standin::{Authority, Config, Fault, Flaw, Semantics, Standin};
 
 const USAGE: &str = "\
 usage: google-standin [flags]
@@ -21,17 +21,29 @@ usage: google-standin [flags]
   --words DIR             vectors with a meaning, from the data files of wordllama in DIR
   --min-dimensions N      the smallest vector that may be asked for; 128 as at Google
   --no-gzip               never compress an answer
+  --fault NAME[:N]        each Nth request, or each, has this fault; may be given again
+  --elsewhere URL         where the redirects among the faults lead
+  --tls PROOF             TLS, with a certificate that is one of: {proofs}
+  --ca-file FILE          where the certificate of its authority is written
+faults:
 ";
+
+fn usage() -> String {
+    let proofs: Vec<&str> = Flaw::names().collect();
+    let mut usage = USAGE.replace("{proofs}", &proofs.join(", "));
+    for fault in Fault::all() {
+        usage += &format!("  {:47} {}\n", fault.to_string(), fault.what());
+    }
+    usage
+}
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.iter().any(|argument| argument == "--help") {
-        print!("{USAGE}");
+        print!("{}", usage());
         return ExitCode::SUCCESS;
     }
-    match parse(arguments).and_then(|(port, config)| {
-        Standin::start_on(port, config).map_err(|error| format!("port {port}: {error}"))
-    }) {
+    match parse(arguments).and_then(|(port, config)| start(port, config)) {
         Ok(standin) => {
             println!("listening on {}", standin.base_url());
             loop {
@@ -39,15 +51,38 @@ fn main() -> ExitCode {
             }
         }
         Err(message) => {
-            eprint!("google-standin: {message}\n{USAGE}");
+            eprint!("google-standin: {message}\n{}", usage());
             ExitCode::from(2)
         }
     }
 }
 
+fn start(port: u16, mut config: Config) -> Result<Standin, String> {
+    let faults = config.faults.len();
+    config.faults.retain(|fault| *fault != (Fault::Refuse, 1));
+    let refuses = config.faults.len() < faults;
+    let standin =
+        Standin::start_on(port, config).map_err(|error| format!("port {port}: {error}"))?;
+    if refuses {
+        standin.refuse();
+    }
+    Ok(standin)
+}
+
+/// `NAME` or `NAME:N`.
+fn fault(value: &str) -> Result<(Fault, u64), String> {
+    let (name, each) = match value.split_once(':') {
+        Some((name, each)) => (name, each.parse().ok().filter(|each| *each > 0)),
+        None => (value, Some(1)),
+    };
+    let each = each.ok_or_else(|| format!("--fault {value}: not a number behind the colon"))?;
+    Ok((name.parse()?, each))
+}
+
 fn parse(arguments: Vec<String>) -> Result<(u16, Config), String> {
     let mut port = 0;
     let mut config = Config::default();
+    let authority = Authority::new();
     let mut arguments = arguments.into_iter();
     while let Some(flag) = arguments.next() {
         if flag == "--no-gzip" {
@@ -80,6 +115,11 @@ fn parse(arguments: Vec<String>) -> Result<(u16, Config), String> {
             "--words" => {
                 config.semantics = Semantics::words(&value).map_err(|error| error.to_string())?
             }
+            "--fault" => config.faults.push(fault(&value)?),
+            "--elsewhere" => config.elsewhere = value,
+            "--tls" => config.tls = Some(authority.identity(value.parse()?)),
+            "--ca-file" => std::fs::write(&value, authority.pem())
+                .map_err(|error| format!("{flag} {value}: {error}"))?,
             "--min-dimensions" => config.min_dimensions = number()? as usize,
             _ => return Err(format!("{flag}: no such flag")),
         }

@@ -93,6 +93,33 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    /// The same with its RetryInfo for a minute that lasts `minute`.
+    pub(crate) fn hurried(mut self, minute: Duration) -> ApiError {
+        if minute == Duration::from_secs(60) {
+            return self;
+        }
+        for detail in self
+            .details
+            .iter_mut()
+            .flat_map(Value::as_array_mut)
+            .flatten()
+        {
+            let Some(delay) = detail.get_mut("retryDelay") else {
+                continue;
+            };
+            let seconds = delay
+                .as_str()
+                .and_then(|delay| delay.strip_suffix('s')?.parse::<f64>().ok());
+            if let Some(seconds) = seconds {
+                let hurried = minute.mul_f64(seconds / 60.0);
+                *delay = format!("{}.{:09}s", hurried.as_secs(), hurried.subsec_nanos()).into();
+            }
+        }
+        self
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

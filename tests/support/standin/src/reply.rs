@@ -1,11 +1,14 @@
 //! Scripted replies: what a request gets instead of the ordinary answer.
 
 use crate::errors::ApiError;
+use crate::fault::Fault;
 
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// The ordinary answer, as if nothing were scripted.
     Serve,
+    /// What goes wrong by name. From `Config::script` those that strike before the request is read come after it.
+    Fault(Fault),
     /// An error in Google's form.
     Error(ApiError),
     /// Any other complete answer.

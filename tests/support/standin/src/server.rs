@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use socket2::{Domain, SockRef, Socket, Type};
+
 use crate::config::Config;
 use crate::connection;
 use crate::request::Request;
-use crate::shared::Shared;
+use crate::shared::{BACKLOG, Shared};
 use crate::stats::Stats;
 
 /// A running stand-in, on a port of its own at 127.0.0.1.
@@ -29,12 +31,12 @@ impl Standin {
 
     /// Port 0 is any free port.
     pub fn start_on(port: u16, config: Config) -> io::Result<Standin> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        let listener = listener(port)?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared::new(config));
+        let shared = Arc::new(Shared::new(config, listener));
         let acceptor = {
             let shared = Arc::clone(&shared);
-            thread::spawn(move || accept(&listener, &shared))
+            thread::spawn(move || accept(&shared))
         };
         Ok(Standin {
             address,
@@ -49,7 +51,23 @@ impl Standin {
 
     /// With the version, as clients that take a version in their base URL need it.
     pub fn base_url(&self) -> String {
-        format!("http://{}/v1beta", self.address)
+        match self.shared.lock().config.tls {
+            Some(_) => format!("https://localhost:{}/v1beta", self.address.port()),
+            None => format!("http://{}/v1beta", self.address),
+        }
+    }
+
+    /// Ends every connection and refuses new ones until `listen`, as if the program had ended.
+    pub fn refuse(&self) {
+        self.shared.refuse();
+    }
+
+    /// Takes connections again after `refuse` or `Fault::Refuse`.
+    ///
+    /// # Panics
+    /// When the system does not let it.
+    pub fn listen(&self) {
+        self.shared.listen().expect("the port is still ours");
     }
 
     pub fn stats(&self) -> Stats {
@@ -100,9 +118,28 @@ impl Drop for Standin {
     }
 }
 
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+/// A port that the system chose is lost with the first pause in listening, one that was asked for is not; so it is asked
+/// for again while another socket still has it.
+fn listener(port: u16) -> io::Result<TcpListener> {
+    let bound = |port: u16| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
+        Ok::<_, io::Error>(TcpListener::from(socket))
+    };
+    if port != 0 {
+        // Not for two.
+        return TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    }
+    let chosen = bound(0)?;
+    let listener = bound(chosen.local_addr()?.port())?;
+    SockRef::from(&listener).listen(BACKLOG)?;
+    Ok(listener)
+}
+
+fn accept(shared: &Arc<Shared>) {
     let mut handlers: Vec<JoinHandle<()>> = Vec::new();
-    while let Ok((stream, _)) = listener.accept() {
+    while let Some(stream) = shared.accept() {
         let Some(registered) = shared.connected(&stream) else {
             break;
         };

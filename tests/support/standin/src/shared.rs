@@ -2,9 +2,12 @@
 //! held while anything waits, reads, writes or runs a script.
 
 use std::collections::HashMap;
-use std::net::{Shutdown, TcpStream};
+use std::io;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
+
+use socket2::SockRef;
 
 use crate::config::Config;
 use crate::errors::ApiError;
@@ -15,8 +18,9 @@ use crate::request::Request;
 use crate::stats::Stats;
 
 pub struct Shared {
+    listener: TcpListener,
     state: Mutex<State>,
-    /// Signals `State::stopping`.
+    /// Signals `State::stopping` and `State::refusing`.
     stopped: Condvar,
     /// Signals `State::stats`.
     changed: Condvar,
@@ -27,22 +31,32 @@ pub struct State {
     pub stats: Stats,
     pub requests: Vec<Request>,
     quotas: Quotas,
+    /// Requests whose first byte has come.
+    begun: u64,
     streams: HashMap<u64, TcpStream>,
     stopping: bool,
+    /// The port is kept, and nobody listens on it.
+    refusing: bool,
 }
+
+/// Connections that may wait to be accepted.
+pub const BACKLOG: i32 = 128;
 
 const UNPOISONED: &str = "no thread panics while it holds the state";
 
 impl Shared {
-    pub fn new(config: Config) -> Shared {
+    pub fn new(config: Config, listener: TcpListener) -> Shared {
         Shared {
+            listener,
             state: Mutex::new(State {
                 config: Arc::new(config),
                 stats: Stats::default(),
                 requests: Vec::new(),
                 quotas: Quotas::default(),
+                begun: 0,
                 streams: HashMap::new(),
                 stopping: false,
+                refusing: false,
             }),
             stopped: Condvar::new(),
             changed: Condvar::new(),
@@ -51,6 +65,46 @@ impl Shared {
 
     pub fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect(UNPOISONED)
+    }
+
+    /// The next connection; `None` when the stand-in is being dropped.
+    pub fn accept(&self) -> Option<TcpStream> {
+        loop {
+            let failure = match self.listener.accept() {
+                Ok((stream, _)) => return Some(stream),
+                Err(failure) => failure,
+            };
+            let state = self.lock();
+            // What a listener that was shut down says.
+            if !state.refusing && failure.kind() != io::ErrorKind::InvalidInput {
+                return None;
+            }
+            let state = self
+                .stopped
+                .wait_while(state, |state| state.refusing && !state.stopping)
+                .expect(UNPOISONED);
+            if state.stopping {
+                return None;
+            }
+        }
+    }
+
+    /// Ends every connection and refuses new ones, as if the program had ended.
+    pub fn refuse(&self) {
+        let mut state = self.lock();
+        state.refusing = true;
+        for stream in state.streams.values() {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        // The port stays taken, so that nobody else gets it.
+        let _ = SockRef::from(&self.listener).shutdown(Shutdown::Both);
+    }
+
+    pub fn listen(&self) -> io::Result<()> {
+        SockRef::from(&self.listener).listen(BACKLOG)?;
+        self.lock().refusing = false;
+        self.stopped.notify_all();
+        Ok(())
     }
 
     /// Registers a connection; `None` when the stand-in is being dropped.
@@ -87,20 +141,29 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// The configuration for this request and the reply scripted for it.
-    pub fn script(&self, request: &Request) -> (Arc<Config>, Reply) {
+    /// The reply that a request gets whatever it says; called when its first byte has come.
+    pub fn planned(&self) -> Option<Reply> {
+        let mut state = self.lock();
+        state.begun += 1;
+        let begun = state.begun;
+        if !state.config.replies.is_empty() {
+            return Arc::make_mut(&mut state.config).replies.pop_front();
+        }
+        let mut faults = state.config.faults.iter();
+        let (fault, _) = faults.find(|(_, each)| begun.is_multiple_of(*each))?;
+        Some(Reply::Fault(*fault))
+    }
+
+    /// The configuration for this request, and its reply: the one that was planned, or the script's.
+    pub fn script(&self, request: &Request, planned: Option<Reply>) -> (Arc<Config>, Reply) {
         let mut state = self.lock();
         if state.config.record {
             state.requests.push(request.clone());
         }
-        let queued = match state.config.replies.is_empty() {
-            true => None,
-            false => Arc::make_mut(&mut state.config).replies.pop_front(),
-        };
         let config = Arc::clone(&state.config);
         drop(state);
         let scripted = || config.script.as_ref()?(request);
-        let reply = queued.or_else(scripted).unwrap_or(Reply::Serve);
+        let reply = planned.or_else(scripted).unwrap_or(Reply::Serve);
         (config, reply)
     }
 

@@ -15,6 +15,8 @@ pub struct Stats {
     pub answered_429: u64,
     /// Answers with any status from 400 on, those with 429 among them.
     pub answered_error: u64,
+    /// Faults that have struck.
+    pub faults: u64,
     /// Requests from the end of their head until the last piece of their answer is about to be sent.
     pub in_flight: u64,
     pub max_in_flight: u64,
