@@ -3,8 +3,8 @@
 
 use std::{thread, time::Duration};
 
-use google_standin::Reply;
-use support::{Db, NeverAccepts, Process, Session, Trickles, denied, wait_until};
+use google_standin::{Fault, Reply};
+use support::{Db, NeverAccepts, Process, Session, denied, wait_until};
 
 use crate::fixtures::{always, filled, logs, mended, right};
 
@@ -117,15 +117,14 @@ fn while_it_waits_for_the_first_byte() {
 #[test]
 fn while_the_answer_trickles_in() {
     let (db, mut session) = patient();
-    let api = Trickles::start();
-    session.run(&format!(
-        "SET embedding_backfill.base_url = '{}'",
-        api.base_url()
-    ));
+    always(&db, Reply::Fault(Fault::Drip));
     let mut answers = 0;
     cancelled_soon(&db, &mut session, "amid an answer", || {
         answers += 1;
-        wait_until("the answer trickles", || api.answers() == answers);
+        let begun = db
+            .api
+            .wait_until(Duration::from_secs(30), |stats| stats.faults == answers);
+        assert!(begun, "{:?}", db.api.stats());
     });
 }
 

@@ -4,7 +4,7 @@
 mod cluster;
 mod database;
 mod install;
-mod patience;
+mod never_accepts;
 mod process;
 mod psql;
 mod refusal;
@@ -17,7 +17,7 @@ mod wait;
 pub use cluster::Cluster;
 pub use database::Db;
 pub use install::{Install, clean};
-pub use patience::{NeverAccepts, Trickles};
+pub use never_accepts::NeverAccepts;
 pub use process::Process;
 pub use psql::{Psql, Said};
 pub use refusal::{denied, refused};
