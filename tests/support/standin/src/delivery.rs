@@ -73,8 +73,9 @@ pub fn send(
             stream.write_all(&[&head, b"many\r\n".as_slice(), body, b"\r\n0\r\n\r\n"].concat())?;
         }
         Fault::TwoAnswers => {
-            let second = length(parcel.second.len());
-            stream.write_all(&[&length(body.len()), body, &second, &parcel.second].concat())?;
+            let first = [&length(body.len()), body].concat();
+            let second = [&length(parcel.second.len()), parcel.second.as_slice()].concat();
+            stream.write_two(&first, &second)?;
             return Ok(Then::Next);
         }
         Fault::GzipBomb => {

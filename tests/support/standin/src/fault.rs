@@ -107,6 +107,7 @@ faults! {
         EndlessHead "endless-head" "200 with headers that have no end"
         NotHttp "not-http" "the greeting of a mail server"
         BadGateway "bad-gateway" "502 with a proxy's page in HTML"
+        Forbidden "forbidden" "403 with a firewall's page in HTML"
     }
 }
 

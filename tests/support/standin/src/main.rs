@@ -82,7 +82,7 @@ fn fault(value: &str) -> Result<(Fault, u64), String> {
 fn parse(arguments: Vec<String>) -> Result<(u16, Config), String> {
     let mut port = 0;
     let mut config = Config::default();
-    let authority = Authority::new();
+    let authority = Authority::new("stand-in");
     let mut arguments = arguments.into_iter();
     while let Some(flag) = arguments.next() {
         if flag == "--no-gzip" {

@@ -51,10 +51,11 @@ impl Standin {
 
     /// With the version, as clients that take a version in their base URL need it.
     pub fn base_url(&self) -> String {
-        match self.shared.lock().config.tls {
-            Some(_) => format!("https://localhost:{}/v1beta", self.address.port()),
-            None => format!("http://{}/v1beta", self.address),
-        }
+        let scheme = match self.shared.lock().config.tls {
+            Some(_) => "https",
+            None => "http",
+        };
+        format!("{scheme}://{}/v1beta", self.address)
     }
 
     /// Ends every connection and refuses new ones until `listen`, as if the program had ended.

@@ -90,6 +90,7 @@ pub fn instead(fault: Fault) -> Option<Reply> {
             Some(Reply::html(200, page))
         }
         Fault::BadGateway => Some(Reply::html(502, "<html><h1>502 Bad Gateway</h1></html>\n")),
+        Fault::Forbidden => Some(Reply::html(403, "<html><h1>Forbidden</h1></html>\n")),
         Fault::Status(status) => {
             let error = json!({ "error": told(status) });
             Some(Reply::json(status, error.to_string()))

@@ -39,6 +39,18 @@ impl Stream {
         SockRef::from(self.socket()).set_linger(Some(Duration::ZERO))
     }
 
+    /// Sends both at once; through TLS each in records of its own.
+    pub fn write_two(&mut self, one: &[u8], two: &[u8]) -> io::Result<()> {
+        match self {
+            Stream::Plain(stream) => stream.write_all(&[one, two].concat()),
+            Stream::Tls(tls) => {
+                tls.conn.writer().write_all(one)?;
+                tls.conn.writer().write_all(two)?;
+                tls.flush()
+            }
+        }
+    }
+
     /// The end as a good server makes it.
     pub fn close(&mut self) {
         if let Stream::Tls(tls) = self {

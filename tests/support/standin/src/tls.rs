@@ -41,10 +41,10 @@ const FLAWS: [(Flaw, &str); 5] = [
 const MADE: &str = "a key and a certificate can be made of constant parameters";
 
 impl Authority {
-    #[expect(clippy::new_without_default, reason = "each is another one")]
-    pub fn new() -> Authority {
+    /// Each has a key of its own, also under the same name.
+    pub fn new(name: &str) -> Authority {
         let key = KeyPair::generate().expect(MADE);
-        let mut parameters = parameters(&[], "Authority of the stand-in");
+        let mut parameters = parameters(&[], name);
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let pem = parameters.self_signed(&key).expect(MADE).pem();
         Authority {

@@ -101,6 +101,7 @@ fn ends_as_its_name_says(fault: Fault) {
                 && seen.contains("Location: http://elsewhere.invalid/v1beta\r\n")
         }
         Fault::Status(status) => seen.starts_with(&format!("HTTP/1.1 {status} ")),
+        Fault::Forbidden => seen.starts_with("HTTP/1.1 403 "),
         Fault::BadGateway => seen.starts_with("HTTP/1.1 502 "),
         Fault::Recorded(name) => seen.starts_with(&format!("HTTP/1.1 {} ", &name[..3])),
         // What is in them is tested where it is made.
@@ -232,10 +233,10 @@ fn the_program_has_the_faults_as_flags() {
 #[test]
 fn tls_is_spoken_where_there_is_a_proof() {
     let standin = Standin::start(Config {
-        tls: Some(Authority::new().identity(Flaw::None)),
+        tls: Some(Authority::new("test").identity(Flaw::None)),
         ..Config::default()
     });
-    assert!(standin.base_url().starts_with("https://localhost:"));
+    assert!(standin.base_url().starts_with("https://127.0.0.1:"));
     // A clear-text client gets an alert.
     let (seen, end) = sees(&standin);
     assert_eq!((seen.as_bytes().first(), end), (Some(&21), End::Closed));
