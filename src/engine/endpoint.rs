@@ -9,6 +9,7 @@ use ureq::http::Uri;
 pub struct BaseUrl {
     url: String,
     host: String,
+    clear_text: bool,
 }
 
 #[derive(Debug, PartialEq)]
@@ -48,6 +49,7 @@ impl BaseUrl {
         Ok(BaseUrl {
             url: url.to_owned(),
             host: host.to_owned(),
+            clear_text: scheme == "http",
         })
     }
 
@@ -55,12 +57,17 @@ impl BaseUrl {
         format!("{}{path}", self.url)
     }
 
+    /// http, and so to this machine.
+    pub fn is_clear_text(&self) -> bool {
+        self.clear_text
+    }
+
     pub fn host(&self) -> &str {
         &self.host
     }
 }
 
-fn is_loopback(host: &str) -> bool {
+pub fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
         || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())

@@ -5,10 +5,10 @@ use std::fs;
 use std::io::{ErrorKind, Read};
 use std::time::Duration;
 
-use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::{Agent, Proxy, ProxyProtocol};
 
-use super::endpoint::BaseUrl;
+use super::endpoint::{self, BaseUrl};
 use super::failure::{BreakAt, Failure};
 use super::key::ApiKey;
 use super::vector;
@@ -53,10 +53,7 @@ impl Client {
             tls = tls.root_certs(authorities(path)?);
         }
         let proxy = match &connection.proxy {
-            // The reason is left out: a proxy's URL may carry a password.
-            Some(url) => Some(ureq::Proxy::new(url).map_err(|_| ConnectionFault::Proxy {
-                reason: "it is not a proxy URL such as http://proxy.example:3128".into(),
-            })?),
+            Some(url) => Some(proxy(url, &connection.base_url)?),
             None => None,
         };
         let agent = Agent::config_builder()
@@ -167,6 +164,23 @@ impl Client {
                 }
             }
         }
+    }
+}
+
+/// What is wrong with it is said without its URL, which may carry a password.
+fn proxy(url: &str, base_url: &BaseUrl) -> Result<Proxy, ConnectionFault> {
+    let fault = |reason: &str| ConnectionFault::Proxy {
+        reason: reason.into(),
+    };
+    let proxy = Proxy::new(url).ok();
+    let proxy = proxy
+        .filter(|proxy| matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https))
+        .ok_or_else(|| fault("it is not a proxy URL such as http://proxy.example:3128"))?;
+    match base_url.is_clear_text() && !endpoint::is_loopback(proxy.host()) {
+        true => Err(fault(
+            "base_url is http, and a proxy elsewhere would get the key in clear text",
+        )),
+        false => Ok(proxy),
     }
 }
 
