@@ -67,7 +67,15 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(error) => error.fmt(f),
-            Self::Transport { host, reason, .. } => write!(f, "could not reach {host}: {reason}"),
+            Self::Transport {
+                host,
+                reason,
+                break_at,
+            } => match break_at {
+                BreakAt::Connect => write!(f, "could not reach {host}: {reason}"),
+                BreakAt::Trust => write!(f, "could not trust {host}: {reason}"),
+                BreakAt::Exchange => write!(f, "no answer from {host}: {reason}"),
+            },
             Self::Timeout { host, seconds } => {
                 write!(f, "no answer from {host} within {seconds} s")
             }

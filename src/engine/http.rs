@@ -148,7 +148,10 @@ impl Client {
             },
             ureq::Error::BodyExceedsLimit(limit) => Failure::TooLarge { limit },
             other => {
-                let reason = other.to_string();
+                let reason = match &other {
+                    ureq::Error::Io(e) => e.to_string(),
+                    other => other.to_string(),
+                };
                 let break_at = match other {
                     ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => BreakAt::Connect,
                     ureq::Error::Io(e) if e.kind() == ErrorKind::ConnectionRefused => {
