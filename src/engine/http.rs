@@ -6,11 +6,13 @@ use std::io::{ErrorKind, Read};
 use std::time::Duration;
 
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::unversioned::resolver::DefaultResolver;
 use ureq::{Agent, Proxy, ProxyProtocol};
 
 use super::endpoint::{self, BaseUrl};
 use super::failure::{BreakAt, Failure};
 use super::key::ApiKey;
+use super::surplus;
 use super::vector;
 use crate::gemini::error;
 use crate::gemini::request::Purpose;
@@ -56,7 +58,7 @@ impl Client {
             Some(url) => Some(proxy(url, &connection.base_url)?),
             None => None,
         };
-        let agent = Agent::config_builder()
+        let config = Agent::config_builder()
             .tls_config(tls.build())
             .proxy(proxy)
             .timeout_global(Some(connection.timeout))
@@ -66,8 +68,8 @@ impl Client {
             .max_idle_connections(connection.keep_alive)
             .max_idle_connections_per_host(connection.keep_alive)
             .user_agent(concat!("embedding_backfill/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .new_agent();
+            .build();
+        let agent = Agent::with_parts(config, surplus::connector(), DefaultResolver::default());
         Ok(Client { agent, connection })
     }
 

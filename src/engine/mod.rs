@@ -8,6 +8,7 @@ pub mod http;
 pub mod key;
 pub mod pace;
 pub mod pipeline;
+mod surplus;
 pub mod tokens;
 pub mod vector;
 pub mod verdict;
