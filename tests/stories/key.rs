@@ -148,14 +148,7 @@ fn the_servers_environment_is_the_last_resort() {
     db.api.set(|config| config.key = "AQ.of-gemini".to_owned());
     fills(&mut db.session(), 1);
 
-    let cluster = Cluster::start(
-        &[],
-        &[
-            ("GOOGLE_API_KEY", " AQ.of-google\n"),
-            ("HTTP_PROXY", "http://127.0.0.1:1"),
-            ("ALL_PROXY", "http://127.0.0.1:1"),
-        ],
-    );
+    let cluster = Cluster::start(&[], &[("GOOGLE_API_KEY", " AQ.of-google\n")]);
     let db = Db::on(&cluster, Config::default());
     logs(&mut db.session(), 10);
     db.reset("api_key_file");

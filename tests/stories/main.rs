@@ -2,8 +2,7 @@
 //! and its stand-in for Google's API, waits for conditions and never for a length of time, and must be able to fail.
 
 mod all_rows;
-mod api_answers;
-mod api_out_of_reach;
+mod at_home;
 mod bad_expressions;
 mod bad_input;
 mod bad_settings;
@@ -18,6 +17,11 @@ mod crashes;
 mod cron;
 mod ddl;
 mod demo_tables;
+mod faults;
+mod faults_answers;
+mod faults_network;
+mod faults_refusals;
+mod faults_tls;
 mod fixtures;
 mod fresh;
 mod fresh_calls;

@@ -1,4 +1,4 @@
-//! What passes when it is tried again is tried again, and only the share of it that failed.
+//! How often and when it is tried again; what is, the stories of single faults tell.
 
 use std::{
     sync::{Arc, Mutex},
@@ -9,21 +9,7 @@ use google_standin::Reply;
 use serde_json::json;
 use support::{Db, Finished, refused};
 
-use crate::fixtures::{always, filled, logs, right};
-
-fn error(status: u16) -> Reply {
-    Reply::json(
-        status,
-        format!(
-            r#"{{"error": {{"code": {status}, "message": "Not now.", "status": "UNAVAILABLE"}}}}"#
-        ),
-    )
-}
-
-fn vectors(count: usize, dimensions: usize) -> Reply {
-    let vectors = vec![json!({ "values": vec![0.5; dimensions] }); count];
-    Reply::json(200, json!({ "embeddings": vectors }).to_string())
-}
+use crate::fixtures::{always, filled, logs};
 
 /// A 429 that says when to come back and names no limit.
 fn come_back(seconds: u64) -> Reply {
@@ -33,57 +19,6 @@ fn come_back(seconds: u64) -> Reply {
         json!({"error": {"code": 429, "message": "Slow down.", "status": "RESOURCE_EXHAUSTED", "details": details}})
             .to_string(),
     )
-}
-
-#[test]
-fn each_failure_that_may_pass_and_only_its_share() {
-    let db = Db::fresh();
-    db.set("request_timeout", "1s");
-    let mut session = db.session();
-    logs(&mut session, 60);
-    let failures = [
-        ("408", error(408)),
-        ("429", come_back(0)),
-        ("500", Reply::recorded("500_internal")),
-        ("502 of a proxy", Reply::html(502, "<html>Bad Gateway")),
-        ("503", Reply::recorded("503_overloaded")),
-        ("504", error(504)),
-        ("no answer", Reply::Hang),
-        ("closed", Reply::Close),
-        (
-            "broken off",
-            Reply::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{".to_vec()),
-        ),
-        ("too few", vectors(19, 128)),
-        ("too many", vectors(21, 128)),
-        ("wrong dimensions", vectors(20, 64)),
-        ("not JSON", Reply::html(200, "<html>")),
-    ];
-    for (name, reply) in failures {
-        println!("{name}");
-        session.run("UPDATE logs SET embedding = NULL");
-        let seen = db.api.requests().len();
-        db.api
-            .set(|config| config.replies = [Reply::Serve, reply].into());
-        assert_eq!(
-            session.embed_all("'logs', 20").unwrap(),
-            Finished::done(60, 0)
-        );
-        assert_eq!(right(&mut session, "logs"), 60);
-
-        let mut sent: Vec<Vec<String>> = db.api.requests()[seen..]
-            .iter()
-            .map(|request| request.texts())
-            .collect();
-        assert_eq!(sent.len(), 4, "three requests and one of them again");
-        sent.sort();
-        sent.dedup();
-        assert_eq!(sent.len(), 3, "what is sent again is the same");
-        let kept = session.text(
-            "SELECT state || ' ' || (retries + quota_refusals) FROM embedding_backfill.runs ORDER BY run DESC LIMIT 1",
-        );
-        assert_eq!(kept, "done 1");
-    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! that keep their notices, and checks that say in one call what must be true. It knows nothing of single stories.
 
 mod cluster;
+mod connect_proxy;
 mod database;
 mod install;
 mod never_accepts;
@@ -15,6 +16,7 @@ mod vectors;
 mod wait;
 
 pub use cluster::Cluster;
+pub use connect_proxy::ConnectProxy;
 pub use database::Db;
 pub use install::{Install, clean};
 pub use never_accepts::NeverAccepts;

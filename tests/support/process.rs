@@ -52,8 +52,17 @@ impl Process {
 
     /// Memory of its own in kB: neither files nor what it shares with the other processes.
     pub fn memory_kb(self) -> u64 {
+        self.amount("RssAnon:")
+    }
+
+    /// The most that it ever had in kB, with what it shares.
+    pub fn peak_memory_kb(self) -> u64 {
+        self.amount("VmHWM:")
+    }
+
+    fn amount(self, name: &str) -> u64 {
         let status = fs::read_to_string(self.path("status")).expect("the process lives");
-        let amount = field(&status, "RssAnon:").trim_end_matches("kB").trim();
+        let amount = field(&status, name).trim_end_matches("kB").trim();
         amount.parse().expect("an amount of kB")
     }
 
