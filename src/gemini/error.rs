@@ -35,7 +35,7 @@ pub enum Kind {
 
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Quota {
-    /// Google's name of the quota, where the body has it.
+    /// Google's name of the quota, where the body has it; one short line.
     pub id: Option<String>,
     /// How much of it there is in its period.
     pub limit: Option<u64>,
@@ -108,30 +108,30 @@ struct Violation {
 /// Reads the body of any answer that is not a 200. `scrub` takes secrets out of its words before
 /// anything is cut off: half a key is a secret too.
 pub fn parse(http_status: u16, body: &[u8], scrub: impl Fn(&str) -> String) -> ApiError {
-    let Ok(Body { error }) = serde_json::from_slice::<Body>(body) else {
-        return ApiError {
-            http_status,
-            message: one_line(&scrub(&String::from_utf8_lossy(body))),
-            kind: kind_without_body(http_status),
-        };
+    let words = |text: &str| one_line(&scrub(text));
+    let (message, kind) = match serde_json::from_slice::<Body>(body) {
+        Ok(Body { error }) => (words(&error.message), kind(http_status, &error, words)),
+        Err(_) => {
+            let page = String::from_utf8_lossy(body);
+            (words(&page), kind_without_body(http_status))
+        }
     };
     ApiError {
         http_status,
-        kind: kind(http_status, &error),
-        message: one_line(&scrub(&error.message)),
+        message,
+        kind,
     }
 }
 
-fn kind(http_status: u16, error: &Status) -> Kind {
+fn kind(http_status: u16, error: &Status, words: impl Fn(&str) -> String) -> Kind {
     let has_reason = |reason| error.details.iter().any(|d| d.reason == reason);
     match http_status {
         400 if has_reason("API_KEY_INVALID") => Kind::Key,
         400 if error.status == "FAILED_PRECONDITION" => Kind::Project,
         400 if is_about_the_form(&error.message) => Kind::Form,
-        400 | 413 => Kind::Request,
-        401 | 403 => Kind::Key,
+        400 => Kind::Request,
         404 => Kind::Model,
-        429 => Kind::Quota(quota(error)),
+        429 => Kind::Quota(quota(error, words)),
         other => kind_without_body(other),
     }
 }
@@ -160,7 +160,7 @@ fn is_about_the_form(message: &str) -> bool {
     PARTS.iter().any(|part| message.contains(part))
 }
 
-fn quota(error: &Status) -> Quota {
+fn quota(error: &Status, words: impl Fn(&str) -> String) -> Quota {
     let violations = || error.details.iter().flat_map(|d| &d.violations);
     let named = |part: &str| violations().find(|v| v.quota_id.contains(part));
     // A daily 429 carries a short retryDelay too, so the period is what counts.
@@ -173,7 +173,7 @@ fn quota(error: &Status) -> Quota {
     let violation = zero.or(violation);
     let metric = violation.map_or(error.message.as_str(), |v| v.quota_id.as_str());
     Quota {
-        id: violation.map(|v| v.quota_id.clone()),
+        id: violation.map(|v| words(&v.quota_id)),
         limit: violation
             .and_then(|v| v.quota_value.as_deref())
             .and_then(|value| value.parse().ok())
