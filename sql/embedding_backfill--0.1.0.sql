@@ -23,7 +23,8 @@ CREATE TABLE embedding_backfill.journal (
     task_type text NOT NULL,
     content text NOT NULL,
     source_filter text NOT NULL,
-    state text NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'done', 'failed', 'interrupted')),
+    state text NOT NULL DEFAULT 'running' CHECK (
+        state OPERATOR(pg_catalog.=) ANY (ARRAY['running', 'done', 'failed', 'interrupted'])),
     reason text,
     waiting_for text,
     started timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -125,7 +126,7 @@ SELECT j.run,
        j.source_filter,
        j.pid
 FROM embedding_backfill.journal AS j
-WHERE pg_catalog.has_any_column_privilege(j.relation::oid, 'SELECT')
+WHERE pg_catalog.has_any_column_privilege(j.relation::pg_catalog.oid, 'SELECT')
    OR EXISTS (
        SELECT
        FROM pg_catalog.pg_roles AS role
@@ -154,12 +155,14 @@ SELECT r.run,
        r.pid,
        r.embedded,
        r.pending,
-       pg_catalog.round(100.0 OPERATOR(pg_catalog.*) r.embedded
-           OPERATOR(pg_catalog./) NULLIF(r.pending, 0), 1) AS percent,
+       CASE WHEN r.pending OPERATOR(pg_catalog.<>) 0 THEN
+           pg_catalog.round(100.0 OPERATOR(pg_catalog.*) r.embedded OPERATOR(pg_catalog./) r.pending, 1)
+       END AS percent,
        pg_catalog.round(r.embedded OPERATOR(pg_catalog./) r.seconds, 1) AS rows_per_second,
-       pg_catalog.make_interval(secs => pg_catalog.round(
+       CASE WHEN r.embedded OPERATOR(pg_catalog.<>) 0 THEN pg_catalog.make_interval(secs => pg_catalog.round(
            (GREATEST(r.pending OPERATOR(pg_catalog.-) r.embedded, 0) OPERATOR(pg_catalog.*) r.seconds)
-           OPERATOR(pg_catalog./) NULLIF(r.embedded, 0))::double precision) AS eta,
+           OPERATOR(pg_catalog./) r.embedded)::double precision)
+       END AS eta,
        r.cost,
        r.waiting_for
 FROM (
@@ -173,7 +176,7 @@ GRANT SELECT ON embedding_backfill.progress TO PUBLIC;
 CREATE VIEW embedding_backfill.rejects WITH (security_barrier) AS
 SELECT r.relation, r.embedding_column, r.model, r.key, r.reason, r.at, r.content_md5
 FROM embedding_backfill.rejected AS r
-WHERE pg_catalog.has_any_column_privilege(r.relation::oid, 'SELECT')
+WHERE pg_catalog.has_any_column_privilege(r.relation::pg_catalog.oid, 'SELECT')
    OR EXISTS (
        SELECT
        FROM pg_catalog.pg_extension AS e
@@ -377,6 +380,7 @@ CREATE FUNCTION @extschema@.embed_texts(
     dimensions integer DEFAULT NULL)
 RETURNS vector[]
 LANGUAGE sql STABLE PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
 AS $function$
     SELECT CASE WHEN contents IS NOT NULL THEN (
         SELECT COALESCE(pg_catalog.array_agg(embedded.vector ORDER BY embedded.place), '{}')

@@ -210,7 +210,7 @@ fn functions_that_are_not_the_callers_pin_their_search_path() {
                  FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
                  JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'embedding_backfill'
                  JOIN pg_language l ON l.oid = p.prolang
-                 WHERE l.lanname = 'plpgsql' AND proconfig IS NULL";
+                 WHERE l.lanname IN ('plpgsql', 'sql') AND proconfig IS NULL";
     // One that commits can't; every name in it is qualified.
     assert_eq!(db.session().text(loose), "embed_all_missing");
     let definer = "SELECT count(*) FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.deptype = 'e'
