@@ -17,6 +17,8 @@ pub struct Column {
     pub typmod: i32,
     /// text, varchar, char, citext, json, jsonb, or a domain over one.
     is_text: bool,
+    /// Of Postgres's own types, or a domain over one: casts of others are functions of their owners.
+    is_builtin: bool,
     /// Part of a primary or a foreign key.
     is_key: bool,
     is_primary: bool,
@@ -36,8 +38,14 @@ pub fn of(relation: Oid) -> Result<Vec<Column>, Error> {
             .select(
                 "SELECT a.attname::text, quote_ident(a.attname), t.oid, a.atttypmod,
                         format_type(t.oid, NULL),
-                        coalesce(base.typname, t.typname)
-                            IN ('text', 'varchar', 'bpchar', 'citext', 'json', 'jsonb'),
+                        base.oid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype,
+                                     'json'::regtype, 'jsonb'::regtype)
+                            OR base.typname = 'citext' AND EXISTS (
+                                SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+                                WHERE d.classid = 'pg_type'::regclass AND d.objid = base.oid
+                                  AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+                                  AND e.extname = 'citext'),
+                        base.typnamespace = 'pg_catalog'::regnamespace,
                         EXISTS (SELECT FROM pg_constraint k
                                 WHERE k.conrelid = a.attrelid AND k.contype IN ('p', 'f')
                                   AND a.attnum = ANY (k.conkey)),
@@ -47,7 +55,7 @@ pub fn of(relation: Oid) -> Result<Vec<Column>, Error> {
                         a.attnum
                  FROM pg_attribute a
                  JOIN pg_type t ON t.oid = a.atttypid
-                 LEFT JOIN pg_type base ON base.oid = t.typbasetype
+                 JOIN pg_type base ON base.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
                  WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
                  ORDER BY a.attnum",
                 None,
@@ -61,9 +69,10 @@ pub fn of(relation: Oid) -> Result<Vec<Column>, Error> {
                     typmod: row.get(4)?.unwrap_or(-1),
                     type_name: row.get(5)?.unwrap_or_default(),
                     is_text: row.get(6)?.unwrap_or_default(),
-                    is_key: row.get(7)?.unwrap_or_default(),
-                    is_primary: row.get(8)?.unwrap_or_default(),
-                    number: row.get(9)?.unwrap_or_default(),
+                    is_builtin: row.get(7)?.unwrap_or_default(),
+                    is_key: row.get(8)?.unwrap_or_default(),
+                    is_primary: row.get(9)?.unwrap_or_default(),
+                    number: row.get(10)?.unwrap_or_default(),
                 })
             })
             .collect()
@@ -144,7 +153,14 @@ pub fn row_key(columns: &[Column]) -> String {
     let mut pairs: Vec<String> = columns
         .iter()
         .filter(|column| column.is_primary)
-        .map(|column| format!("{}, {}", spi::quote_literal(&column.name), column.sql))
+        .map(|column| {
+            let value = match column.is_builtin {
+                true => column.sql.clone(),
+                // As the type prints it, which is no cast.
+                false => format!("pg_catalog.concat({})", column.sql),
+            };
+            format!("{}, {value}", spi::quote_literal(&column.name))
+        })
         .collect();
     if pairs.is_empty() {
         pairs.push("'ctid', ctid::pg_catalog.text".into());

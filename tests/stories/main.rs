@@ -25,6 +25,7 @@ mod faults_tls;
 mod fixtures;
 mod fresh;
 mod fresh_calls;
+mod hostile_owner;
 mod install;
 mod journal;
 mod journal_readers;
