@@ -4,6 +4,7 @@ use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 
 use super::error::Error;
+use super::sys;
 
 /// A table that stores rows, and how the caller may reach it.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +19,7 @@ pub struct Leaf {
 /// The tables below `oid` that store rows, and the foreign ones. A table of one's own is read by its
 /// name. Where the caller has rights on the parent alone, or its policies apply, it is reached through
 /// the parent: `tableoid` says which rows are meant, the partition's constraint lets the planner skip
-/// the other partitions.
+/// the other partitions. Not under a pinned search_path, see `within`.
 pub fn of(
     oid: Oid,
     relation: &str,
@@ -27,6 +28,31 @@ pub fn of(
 ) -> Result<(Vec<Leaf>, Vec<String>), Error> {
     let mut own = Vec::new();
     let mut foreign = Vec::new();
+    for (name, oid, reach) in sys::with_pinned_search_path(|| tables(oid, column))? {
+        match reach {
+            Reach::Foreign => foreign.push(name),
+            Reach::ByName => own.push(Leaf {
+                oid,
+                source: format!("ONLY {name}"),
+                within: "true".into(),
+            }),
+            Reach::ThroughParent => own.push(Leaf {
+                oid,
+                source: relation.to_owned(),
+                within: within(oid, alias)?,
+            }),
+        }
+    }
+    Ok((own, foreign))
+}
+
+enum Reach {
+    ByName,
+    ThroughParent,
+    Foreign,
+}
+
+fn tables(oid: Oid, column: &str) -> Result<Vec<(String, Oid, Reach)>, Error> {
     Spi::connect(|client| {
         let rows = client.select(
             "WITH RECURSIVE tree (oid) AS (
@@ -40,38 +66,43 @@ pub fn of(
                         OR has_table_privilege(c.oid, 'SELECT')
                            AND has_column_privilege(c.oid, $2, 'UPDATE')
                            AND NOT row_security_active(c.oid) AND NOT row_security_active($1),
-                    format('%s.tableoid OPERATOR(pg_catalog.=) %L::pg_catalog.oid AND (%s)', $3, c.oid,
-                           coalesce(pg_get_partition_constraintdef(c.oid), 'true')),
                     c.oid
              FROM tree JOIN pg_class c ON c.oid = tree.oid
              JOIN pg_namespace n ON n.oid = c.relnamespace
              WHERE c.relkind IN ('r', 'f')
              ORDER BY c.relname, c.oid",
             None,
-            &[oid.into(), column.into(), alias.into()],
+            &[oid.into(), column.into()],
         )?;
-        for row in rows {
-            let name: String = row.get(1)?.unwrap_or_default();
-            if row.get(2)?.unwrap_or_default() {
-                foreign.push(name);
-                continue;
-            }
-            let oid = row.get(5)?.unwrap_or(Oid::INVALID);
-            if row.get(3)?.unwrap_or_default() {
-                own.push(Leaf {
-                    oid,
-                    source: format!("ONLY {name}"),
-                    within: "true".into(),
-                });
-            } else {
-                own.push(Leaf {
-                    oid,
-                    source: relation.to_owned(),
-                    within: row.get(4)?.unwrap_or_default(),
-                });
-            }
-        }
-        Ok::<_, Error>(())
+        rows.map(|row| {
+            let reach = match (row.get(2)?, row.get(3)?) {
+                (Some(true), _) => Reach::Foreign,
+                (_, Some(true)) => Reach::ByName,
+                _ => Reach::ThroughParent,
+            };
+            let oid = row.get(4)?.unwrap_or(Oid::INVALID);
+            Ok((row.get(1)?.unwrap_or_default(), oid, reach))
+        })
+        .collect()
+    })
+}
+
+/// Postgres writes a constraint for the search_path of that moment, so it must be the one under which it
+/// will be read: an operator of that name may stand in front of the catalog's there.
+fn within(leaf: Oid, alias: &str) -> Result<String, Error> {
+    let constraint = Spi::connect(|client| {
+        client
+            .select(
+                "SELECT pg_catalog.pg_get_partition_constraintdef($1)",
+                None,
+                &[leaf.into()],
+            )?
+            .first()
+            .get_one::<String>()
     })?;
-    Ok((own, foreign))
+    Ok(format!(
+        "{alias}.tableoid OPERATOR(pg_catalog.=) {}::pg_catalog.oid AND ({})",
+        leaf.to_u32(),
+        constraint.as_deref().unwrap_or("true")
+    ))
 }

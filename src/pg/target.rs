@@ -106,9 +106,8 @@ impl Target {
 
     /// Finds the leaves anew: partitions come and go. True where they are others than before.
     pub fn find_leaves(&mut self) -> Result<bool, Error> {
-        let (leaves, foreign) = sys::with_pinned_search_path(|| {
-            leaves::of(self.oid, &self.relation, &self.alias, &self.column.name)
-        })?;
+        let (leaves, foreign) =
+            leaves::of(self.oid, &self.relation, &self.alias, &self.column.name)?;
         let changed = leaves != self.leaves;
         self.leaves = leaves;
         self.foreign = foreign;
@@ -152,6 +151,7 @@ impl Call {
 pub fn resolve(call: &Call) -> Result<Target, Error> {
     let label = label(call.relation)?;
     let mut target = sys::with_pinned_search_path(|| find(call, label))?;
+    target.find_leaves()?;
     if target.dimensions == 0 {
         target.dimensions = stored_dimensions(&target)?;
     }
@@ -194,7 +194,6 @@ fn find(call: &Call, label: String) -> Result<Target, Error> {
         Some(text) => expression::checked("source_filter", text)?,
         None => "true".into(),
     };
-    let (leaves, foreign) = leaves::of(call.relation, &relation, &alias, &column.name)?;
     Ok(Target {
         oid: call.relation,
         label,
@@ -206,8 +205,8 @@ fn find(call: &Call, label: String) -> Result<Target, Error> {
         content: format!("{content}::pg_catalog.text"),
         content_columns,
         filter,
-        leaves,
-        foreign,
+        leaves: Vec::new(),
+        foreign: Vec::new(),
         row_security,
         row_key: columns::row_key(&columns),
         rejected: Vec::new(),

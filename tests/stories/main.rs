@@ -26,6 +26,7 @@ mod fixtures;
 mod fresh;
 mod fresh_calls;
 mod hostile_owner;
+mod hostile_path;
 mod install;
 mod journal;
 mod journal_readers;
