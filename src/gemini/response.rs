@@ -1,7 +1,7 @@
 //! The answer to a `batchEmbedContents` call. Only its shape is read here; whether the vectors
 //! can be believed is the engine's to say.
 
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::cursor::{Cursor, Malformed};
 
@@ -13,12 +13,6 @@ pub struct Answer {
     pub tokens: Option<u64>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Usage {
-    prompt_token_count: Option<u64>,
-}
-
 /// Parses a 200's body; the error says where it is not an answer.
 pub fn parse(body: &[u8]) -> Result<Answer, Malformed> {
     let mut vectors = None;
@@ -26,15 +20,13 @@ pub fn parse(body: &[u8]) -> Result<Answer, Malformed> {
     let mut cursor = Cursor::new(body)?;
     cursor.object(|cursor, key| match key {
         "embeddings" => once(&mut vectors, key, cursor, embeddings),
-        "usageMetadata" => once(&mut usage, key, cursor, |cursor| {
-            cursor.value::<Option<Usage>>()
-        }),
+        "usageMetadata" => once(&mut usage, key, cursor, tokens),
         _ => cursor.skip(),
     })?;
     cursor.end()?;
     Ok(Answer {
         vectors: vectors.ok_or_else(|| cursor.malformed("an answer without embeddings"))?,
-        tokens: usage.flatten().and_then(|usage| usage.prompt_token_count),
+        tokens: usage.flatten(),
     })
 }
 
@@ -60,6 +52,20 @@ fn numbers(cursor: &mut Cursor, about: usize) -> Result<Vec<f32>, Malformed> {
         Ok(())
     })?;
     Ok(numbers)
+}
+
+fn tokens(cursor: &mut Cursor) -> Result<Option<u64>, Malformed> {
+    let usage: Option<Map<String, Value>> = cursor.value()?;
+    match usage
+        .as_ref()
+        .and_then(|usage| usage.get("promptTokenCount"))
+    {
+        None | Some(Value::Null) => Ok(None),
+        Some(count) => match count.as_u64() {
+            Some(count) => Ok(Some(count)),
+            None => Err(cursor.malformed("a promptTokenCount that is no count")),
+        },
+    }
 }
 
 /// A key that comes twice leaves open which of the two was meant.
@@ -127,6 +133,7 @@ mod tests {
             r#"{"embeddings":[],"x":"\ud800"}"#,
             r#"{"embeddings":[],"x":1e999}"#,
             "\u{feff}{\"embeddings\":[]}",
+            r#"{"embeddings":[],"usageMetadata":[5]}"#,
         ] {
             assert!(parse(body.as_bytes()).is_err(), "{body}");
         }
