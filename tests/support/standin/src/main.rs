@@ -1,6 +1,7 @@
 //! The stand-in as a program, for the demo, the benchmarks and clients in other languages. It prints one line when it
 //! is ready and runs until it is killed.
 
+use std::io;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -25,6 +26,7 @@ usage: google-standin [flags]
   --elsewhere URL         where the redirects among the faults lead
   --tls PROOF             TLS, with a certificate that is one of: {proofs}
   --ca-file FILE          where the certificate of its authority is written
+  --until-eof             end when standard input does, as it does when who started it has ended
 faults:
 ";
 
@@ -43,9 +45,15 @@ fn main() -> ExitCode {
         print!("{}", usage());
         return ExitCode::SUCCESS;
     }
-    match parse(arguments).and_then(|(port, config)| start(port, config)) {
-        Ok(standin) => {
+    match parse(arguments)
+        .and_then(|(port, until_eof, config)| Ok((start(port, config)?, until_eof)))
+    {
+        Ok((standin, until_eof)) => {
             println!("listening on {}", standin.base_url());
+            if until_eof {
+                let _ = io::copy(&mut io::stdin(), &mut io::sink());
+                return ExitCode::SUCCESS;
+            }
             loop {
                 thread::park();
             }
@@ -79,14 +87,19 @@ fn fault(value: &str) -> Result<(Fault, u64), String> {
     Ok((name.parse()?, each))
 }
 
-fn parse(arguments: Vec<String>) -> Result<(u16, Config), String> {
+fn parse(arguments: Vec<String>) -> Result<(u16, bool, Config), String> {
     let mut port = 0;
+    let mut until_eof = false;
     let mut config = Config::default();
     let authority = Authority::new("stand-in");
     let mut arguments = arguments.into_iter();
     while let Some(flag) = arguments.next() {
         if flag == "--no-gzip" {
             config.gzip = false;
+            continue;
+        }
+        if flag == "--until-eof" {
+            until_eof = true;
             continue;
         }
         let value = arguments
@@ -124,5 +137,5 @@ fn parse(arguments: Vec<String>) -> Result<(u16, Config), String> {
             _ => return Err(format!("{flag}: no such flag")),
         }
     }
-    Ok((port, config))
+    Ok((port, until_eof, config))
 }
