@@ -3,7 +3,7 @@
 
 PG_CONFIG ?= pg_config
 
-.PHONY: build install demo demo-stop test lint unit test-pg15 test-pg16 test-pg18 test-big clean help
+.PHONY: build install demo demo-stop test lint unit test-pg15 test-pg16 test-pg18 test-big bench clean help
 .NOTPARALLEL:
 
 build:
@@ -26,6 +26,7 @@ lint:
 unit:
 	cargo test --no-default-features
 	cargo test -p google-standin
+	cargo test -p bench
 	tests/support/standin/words.sh target/words
 	WORDS_DIR="$(CURDIR)/target/words" cargo test -p google-standin --test words -- --ignored
 
@@ -34,6 +35,9 @@ test-pg15 test-pg16 test-pg18: test-pg%:
 
 test-big:
 	@EB_BIG=1000000 scripts/test.sh 18 big::
+
+bench:
+	@ONLY="$(ONLY)" BENCH_ROUNDS="$(BENCH_ROUNDS)" BENCH_SCALE="$(BENCH_SCALE)" scripts/bench.sh 18
 
 clean: demo-stop
 	rm -rf $(realpath target/pg) target
@@ -48,4 +52,5 @@ help:
 	@echo "make unit            tests that need no PostgreSQL"
 	@echo "make test-pg18       tests on private servers of one version; also test-pg16, test-pg15"
 	@echo "make test-big        a million rows: blocks, memory and threads stay flat (some minutes)"
+	@echo "make bench           how fast it is, see docs/benchmarks.md (a quarter of an hour; ONLY=ceiling,cancel for a part)"
 	@echo "make clean           remove target/, with the private servers"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formatting and lints: the extension, its floors without PostgreSQL, and the crates of the tests.
+# Formatting and lints: the extension, its floors without PostgreSQL, and the crates of the tests and the benchmark.
 # shellcheck source=scripts/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$root"
@@ -14,4 +14,4 @@ say "formatting and lints"
 cargo fmt --all --check
 cargo clippy --all-targets --no-default-features --features pg18 -- -D warnings
 cargo clippy --all-targets --no-default-features -- -D warnings
-cargo clippy --all-targets -p stories -p google-standin -- -D warnings
+cargo clippy --all-targets -p stories -p google-standin -p bench -- -D warnings
