@@ -5,6 +5,7 @@ mod arrivals;
 
 use std::time::{Duration, Instant};
 
+use super::audit::{self, Audit, Subject};
 use super::error::Error;
 use super::feed::Feed;
 use super::freight::Freight;
@@ -31,6 +32,8 @@ use crate::gemini::request::Purpose;
 /// While answers keep coming: what a crash may cost, and for how long a row that has just been written is locked.
 const COMMIT_EVERY: Duration = Duration::from_millis(100);
 
+const FUNCTION: &str = "embed_all_missing";
+
 pub struct Backfill {
     target: Target,
     purpose: Purpose,
@@ -49,6 +52,7 @@ pub struct Backfill {
     /// Pending rows that the last whole pass found and did not embed.
     left: Option<u64>,
     tally: Tally,
+    audit: Audit,
     stop: Option<Stop>,
     progress: Progress,
     /// Last: released when all else is dropped.
@@ -80,15 +84,11 @@ impl Backfill {
         report::start(&target, &purpose, &price);
         let survey = price.survey;
         let sample = space::request(&purpose, price.sample);
-        let entry = journal::open(
-            "embed_all_missing",
-            &target,
-            &purpose,
-            survey.pending,
-            survey.blank,
-        )?;
+        let entry = journal::open(FUNCTION, &target, &purpose, survey.pending, survey.blank)?;
         let concurrency = settings::concurrency();
+        let subject = Subject::of(&target);
         Ok(Backfill {
+            audit: audit::begin(FUNCTION, Some(&subject), &purpose, &sending.client),
             target,
             purpose,
             pipeline: Pipeline::new(sending, concurrency).map_err(Error::Pipe)?,
@@ -165,6 +165,9 @@ impl Backfill {
 
     /// Until an answer, a look at locked rows, a new entry or a limit is due.
     pub fn wait(&mut self) -> Result<(), Error> {
+        // What the step has written is committed.
+        let counts = &self.tally.counts;
+        self.audit.has(counts.embedded, counts.tokens);
         let mut most = tally::JOURNAL_EVERY;
         if !self.locked.is_empty() {
             most = most.min(locked::LOOK_EVERY);
@@ -184,7 +187,7 @@ impl Backfill {
         if let Some(sample) = self.sample.take() {
             let tokens = Freight::tokens(&sample.rows);
             return match self.feed.limits.reserve(0, tokens) {
-                Ok(()) => self.pipeline.submit(sample).map_err(Error::Pipe),
+                Ok(()) => self.submit(sample),
                 Err(reached) => {
                     self.stop(Stop::Limit(reached));
                     Ok(())
@@ -219,7 +222,7 @@ impl Backfill {
                 }
             };
             for job in batch::requests(rows, self.texts_per_request()) {
-                self.pipeline.submit(job).map_err(Error::Pipe)?;
+                self.submit(job)?;
             }
             if !self.idle() {
                 return Ok(());
@@ -235,6 +238,11 @@ impl Backfill {
                 return Ok(());
             }
         }
+    }
+
+    fn submit(&mut self, job: Job<Freight>) -> Result<(), Error> {
+        self.audit.sent(job.texts.len());
+        self.pipeline.submit(job).map_err(Error::Pipe)
     }
 
     /// Fewer where the quota is small, so that it is used evenly and to its end.
@@ -254,6 +262,7 @@ impl Backfill {
     pub fn end(self) -> Result<End, Error> {
         let stop = self.stop.unwrap_or(Stop::Done);
         let stopped_because = stop.name();
+        self.audit.end(stopped_because);
         match stop {
             Stop::Failed(error) => return Err(error),
             Stop::DailyQuota(failure) => report::daily_quota(&failure),

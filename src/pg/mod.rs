@@ -1,6 +1,7 @@
 //! All that knows Postgres: names become catalog entries, rows become texts, vectors become rows,
 //! facts become SQLSTATEs. Only the backend's own thread runs here.
 
+mod audit;
 mod backfill;
 mod candidates;
 mod columns;
@@ -51,4 +52,5 @@ pub extern "C-unwind" fn _PG_init() {
     settings::define();
     sys::reserve_settings();
     run::forget_on_abort();
+    sys::on_abort_of_any(audit::aborted);
 }

@@ -7,6 +7,7 @@ use pgrx::pg_sys::Oid;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use super::audit::{self, Audit, Subject};
 use super::candidates;
 use super::error::Error;
 use super::freight::Freight;
@@ -21,7 +22,7 @@ use super::store::{self, Place};
 use super::survey;
 use super::target::{Call, Target};
 use super::wait;
-use crate::engine::batch;
+use crate::engine::batch::{self, Job};
 use crate::engine::failure::Failure;
 use crate::engine::pipeline::Pipeline;
 use crate::engine::tokens;
@@ -52,20 +53,18 @@ fn embed_batch(call: &Call, size: usize, model: &'static Model) -> Result<i64, E
         report::already_running(&ready.target, &holder);
         return Ok(0);
     }
-    let mut batch = Batch::new(ready)?;
-    // Rows that refuse their vector must not hide the rows behind them: 0 means that none is left.
-    loop {
-        let rows = batch.claim(size)?;
-        if rows.is_empty() || batch.embed(rows)? > 0 {
-            return batch.end(size);
-        }
-    }
+    let batch = Batch::new(ready)?;
+    let audit = batch.audit;
+    let result = batch.run(size);
+    audit.end(if result.is_ok() { "done" } else { "failed" });
+    result
 }
 
 struct Batch {
     target: Target,
     purpose: Purpose,
     pipeline: Pipeline<Freight>,
+    audit: Audit,
     counts: Counts,
     /// Claimed, and refused by a trigger, a policy or the API.
     refused: Vec<Place>,
@@ -77,16 +76,34 @@ impl Batch {
     fn new(ready: Ready) -> Result<Batch, Error> {
         let Ready { target, sending } = ready;
         let purpose = sending.purpose;
+        let subject = Subject::of(&target);
+        let audit = audit::begin(FUNCTION, Some(&subject), &purpose, &sending.client);
         let pipeline = Pipeline::new(sending, settings::concurrency()).map_err(Error::Pipe)?;
         Ok(Batch {
             target,
             purpose,
             pipeline,
+            audit,
             counts: Counts::default(),
             refused: Vec::new(),
             vetoed: 0,
             refusals: Refusals::default(),
         })
+    }
+
+    fn run(mut self, size: usize) -> Result<i64, Error> {
+        // Rows that refuse their vector must not hide the rows behind them: 0 means that none is left.
+        loop {
+            let rows = self.claim(size)?;
+            if rows.is_empty() || self.embed(rows)? > 0 {
+                return self.end(size);
+            }
+        }
+    }
+
+    fn submit(&mut self, job: Job<Freight>) -> Result<(), Error> {
+        self.audit.sent(job.texts.len());
+        self.pipeline.submit(job).map_err(Error::Pipe)
     }
 
     fn claim(&self, size: usize) -> Result<Vec<(Place, String)>, Error> {
@@ -119,7 +136,7 @@ impl Batch {
             (Freight::Row { place, tokens }, text)
         });
         for job in batch::requests(rows, MAX_TEXTS_PER_REQUEST) {
-            self.pipeline.submit(job).map_err(Error::Pipe)?;
+            self.submit(job)?;
         }
         let mut failed: Option<Failure> = None;
         let mut left = 0;
@@ -172,7 +189,7 @@ impl Batch {
             return Ok(());
         };
         let mut proof = Proof::of(sample.rows.len());
-        self.pipeline.submit(sample).map_err(Error::Pipe)?;
+        self.submit(sample)?;
         while let Some(outcome) = self.next_outcome()? {
             let (_, stored) = Freight::sorted(outcome.rows);
             match outcome.result {
@@ -216,6 +233,7 @@ impl Batch {
         }
         self.counts.effort = self.pipeline.effort();
         self.counts.cost = settings::cost(self.purpose.model, self.counts.tokens);
+        self.audit.has(embedded, self.counts.tokens);
         if self.counts.effort.requests > 0 {
             let entry = journal::open(FUNCTION, &self.target, &self.purpose, embedded, 0)?;
             entry.close(&self.counts, "done", "done")?;

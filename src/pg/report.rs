@@ -175,6 +175,11 @@ pub fn finding(finding: &Finding) {
     }
 }
 
+/// For the server's log alone, on one line.
+pub fn audit(line: String) {
+    sys::without_context(|| say(PgLogLevel::LOG, line, None));
+}
+
 /// The one mouth. Postgres serves a cancel at the end of each message, with a jump over our frames that
 /// would leave a run's lock and threads behind; so it has to wait until the next look at interrupts.
 fn say(level: PgLogLevel, message: String, hint: Option<&str>) {

@@ -3,6 +3,7 @@
 
 use pgrx::prelude::*;
 
+use super::audit::Subject;
 use super::error::Error;
 use super::report::rows;
 use super::search;
@@ -36,8 +37,9 @@ pub fn again(target: &Target, purpose: Purpose, size: usize) -> Result<Vec<Check
         let detail = "no row has a vector and a content: nothing was sent";
         return Ok(vec![("made from its content", true, detail.into())]);
     }
-    let contents = sample.iter().map(|row| row.content.clone()).collect();
-    let mut made = search::ask_all(purpose, contents)?;
+    let contents = sample.iter().map(|row| row.content.clone()).enumerate();
+    let subject = Subject::of(target);
+    let mut made = search::ask("embed_verify", Some(&subject), purpose, contents.collect())?;
     made.sort_by_key(|(place, _)| *place);
     let mut strangers = Vec::new();
     let mut lost = Vec::new();

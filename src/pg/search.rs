@@ -4,11 +4,13 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ffi::CStr;
+use std::rc::Rc;
 
 use pgrx::pg_sys::Oid;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use super::audit::{self, Audit, Subject};
 use super::error::Error;
 use super::journal;
 use super::preflight;
@@ -19,7 +21,7 @@ use super::vector_type;
 use super::wait;
 use crate::engine::batch;
 use crate::engine::pipeline::Pipeline;
-use crate::engine::worker::NotEmbedded;
+use crate::engine::worker::{NotEmbedded, Sending};
 use crate::gemini::model::MAX_TEXTS_PER_REQUEST;
 use crate::gemini::request::Purpose;
 use crate::gemini::task::TaskType;
@@ -35,11 +37,13 @@ type Question = (Purpose, String);
 /// A column as a call names it: relation, column, model.
 type Named = (Oid, Option<String>, Option<String>);
 
+type Known = (Rc<Subject>, Purpose);
+
 thread_local! {
     static ANSWERS: RefCell<VecDeque<(Question, Vec<f32>)>> = const { RefCell::new(VecDeque::new()) };
 
     /// What a column's questions are asked for, looked up once in a statement.
-    static COLUMN: RefCell<Option<(i64, Named, Purpose)>> = const { RefCell::new(None) };
+    static COLUMN: RefCell<Option<(i64, Named, Known)>> = const { RefCell::new(None) };
 }
 
 fn remembered(question: &Question) -> Option<Vec<f32>> {
@@ -68,7 +72,7 @@ fn embed_text(
         return Ok(None);
     };
     let purpose = purpose(task_type.as_deref(), model.as_deref(), dimensions)?;
-    let vectors = vectors(purpose, vec![content])?;
+    let vectors = vectors("embed_text", None, purpose, vec![content])?;
     Ok(vectors.first().map(|vector| vector_type::stored(vector)))
 }
 
@@ -85,7 +89,7 @@ fn embed_each(
     // A NULL among them is refused as a blank one is.
     let contents = contents.unwrap_or_default().into_iter();
     let contents = contents.map(Option::unwrap_or_default).collect();
-    let vectors = vectors(purpose, contents)?;
+    let vectors = vectors("embed_texts", None, purpose, contents)?;
     let stored: Vec<Vec<u8>> = vectors
         .iter()
         .map(|vector| vector_type::stored(vector))
@@ -104,20 +108,20 @@ fn embed_query(
         return Ok(None);
     };
     let call = Call::new(relation, None, embedding_column, None)?;
-    let purpose = purpose_of_column((call.relation, call.embedding_column, model))?;
-    let vectors = vectors(purpose, vec![query])?;
+    let (subject, purpose) = column((call.relation, call.embedding_column, model))?;
+    let vectors = vectors("embed_query", Some(&subject), purpose, vec![query])?;
     Ok(vectors.first().map(|vector| vector_type::stored(vector)))
 }
 
 /// The column's dimensions, and the model that made its vectors.
-fn purpose_of_column(named: Named) -> Result<Purpose, Error> {
+fn column(named: Named) -> Result<(Rc<Subject>, Purpose), Error> {
     let now = sys::statement_start();
     let known = COLUMN.with_borrow(|column| match column {
-        Some((then, name, purpose)) if *then == now && *name == named => Some(*purpose),
+        Some((then, name, known)) if *then == now && *name == named => Some(known.clone()),
         _ => None,
     });
-    if let Some(purpose) = known {
-        return Ok(purpose);
+    if let Some(known) = known {
+        return Ok(known);
     }
     preflight::utf8()?;
     let (relation, embedding_column, model) = named.clone();
@@ -139,8 +143,9 @@ fn purpose_of_column(named: Named) -> Result<Purpose, Error> {
         dimensions: target.dimensions,
         task: TaskType::RetrievalQuery,
     };
-    COLUMN.set(Some((now, named, purpose)));
-    Ok(purpose)
+    let known = (Rc::new(Subject::of(&target)), purpose);
+    COLUMN.set(Some((now, named, known.clone())));
+    Ok(known)
 }
 
 fn purpose(
@@ -163,7 +168,12 @@ fn purpose(
     })
 }
 
-fn vectors(purpose: Purpose, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
+fn vectors(
+    function: &'static str,
+    subject: Option<&Subject>,
+    purpose: Purpose,
+    texts: Vec<String>,
+) -> Result<Vec<Vec<f32>>, Error> {
     let mut vectors: Vec<Option<Vec<f32>>> = Vec::with_capacity(texts.len());
     let mut missing = Vec::new();
     for (place, text) in texts.iter().enumerate() {
@@ -177,7 +187,7 @@ fn vectors(purpose: Purpose, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error>
         vectors.push(known);
     }
     if !missing.is_empty() {
-        for (place, vector) in ask(purpose, missing)? {
+        for (place, vector) in ask(function, subject, purpose, missing)? {
             remember((purpose, texts[place].clone()), &vector);
             vectors[place] = Some(vector);
         }
@@ -185,23 +195,41 @@ fn vectors(purpose: Purpose, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error>
     Ok(vectors.into_iter().flatten().collect())
 }
 
-/// Sends all of `texts`, whatever is remembered; the vectors come with their text's place.
-pub fn ask_all(purpose: Purpose, texts: Vec<String>) -> Result<Vec<(usize, Vec<f32>)>, Error> {
-    ask(purpose, texts.into_iter().enumerate().collect())
+/// Sends `texts`, whatever is remembered; the vectors come with their text's place.
+pub fn ask(
+    function: &'static str,
+    subject: Option<&Subject>,
+    purpose: Purpose,
+    texts: Vec<(usize, String)>,
+) -> Result<Vec<(usize, Vec<f32>)>, Error> {
+    let sending = settings::sending(purpose)?;
+    let audit = audit::begin(function, subject, &purpose, &sending.client);
+    audit.sent(texts.len());
+    let answers = answers(sending, texts, audit);
+    audit.end(if answers.is_ok() { "done" } else { "failed" });
+    answers
 }
 
-fn ask(purpose: Purpose, texts: Vec<(usize, String)>) -> Result<Vec<(usize, Vec<f32>)>, Error> {
-    let sending = settings::sending(purpose)?;
+fn answers(
+    sending: Sending,
+    texts: Vec<(usize, String)>,
+    audit: Audit,
+) -> Result<Vec<(usize, Vec<f32>)>, Error> {
     let mut pipeline = Pipeline::new(sending, settings::concurrency()).map_err(Error::Pipe)?;
     for job in batch::requests(texts, MAX_TEXTS_PER_REQUEST) {
         pipeline.submit(job).map_err(Error::Pipe)?;
     }
     let mut answers = Vec::new();
+    let mut tokens = 0;
     while pipeline.rows_in_flight() > 0 {
         wait::for_outcome(&mut pipeline, None)?;
         while let Some(outcome) = pipeline.try_next() {
             match outcome.result {
-                Ok(answer) => answers.extend(outcome.rows.into_iter().zip(answer.vectors)),
+                Ok(answer) => {
+                    tokens += answer.tokens.unwrap_or_default();
+                    audit.has(0, tokens);
+                    answers.extend(outcome.rows.into_iter().zip(answer.vectors));
+                }
                 Err(
                     NotEmbedded::Rejected(failure)
                     | NotEmbedded::Stopped(failure)

@@ -92,7 +92,7 @@ pub fn other_encoding() -> Option<String> {
         match pg_sys::GetDatabaseEncoding() {
             encoding if encoding == pg_sys::pg_enc::PG_UTF8 as i32 => None,
             _ => {
-                let name = std::ffi::CStr::from_ptr(pg_sys::GetDatabaseEncodingName());
+                let name = CStr::from_ptr(pg_sys::GetDatabaseEncodingName());
                 Some(name.to_string_lossy().into_owned())
             }
         }
@@ -203,6 +203,73 @@ pub fn free_tuples() {
     unsafe {
         pg_sys::SPI_freetuptable(pg_sys::SPI_tuptable);
         pg_sys::SPI_tuptable = std::ptr::null_mut();
+    }
+}
+
+/// Current and session user.
+pub fn roles() -> (String, String) {
+    // SAFETY: both exist as long as the session does; the names are palloc'd C strings.
+    let name = |oid| unsafe { CStr::from_ptr(pg_sys::GetUserNameFromId(oid, false)) };
+    // SAFETY: reads backend-local state.
+    let (current, session) = unsafe { (pg_sys::GetUserId(), pg_sys::GetSessionUserId()) };
+    let name = |oid| name(oid).to_string_lossy().into_owned();
+    (name(current), name(session))
+}
+
+/// The part of the transaction that the session is in; the whole is 1.
+pub fn subtransaction() -> u32 {
+    // SAFETY: reads backend-local state.
+    unsafe { pg_sys::GetCurrentSubTransactionId() }
+}
+
+/// Has the messages of `f`, which raises no error, come without the statement and the functions that they
+/// come from: these may hold the user's texts.
+pub fn without_context<R>(f: impl FnOnce() -> R) -> R {
+    // SAFETY: backend-local pointers, put back below; Postgres takes null for "none".
+    unsafe {
+        let (context, statement) = (pg_sys::error_context_stack, pg_sys::debug_query_string);
+        pg_sys::error_context_stack = std::ptr::null_mut();
+        pg_sys::debug_query_string = std::ptr::null();
+        let result = f();
+        pg_sys::error_context_stack = context;
+        pg_sys::debug_query_string = statement;
+        result
+    }
+}
+
+/// Calls `callback` at each abort of a transaction, and with its number of a part of one, under the
+/// conditions of `on_abort`; it may log.
+pub fn on_abort_of_any(callback: fn(Option<u32>)) {
+    // SAFETY: as in `on_abort`.
+    unsafe {
+        pg_sys::RegisterXactCallback(Some(at_abort_of_all), callback as *mut _);
+        pg_sys::RegisterSubXactCallback(Some(at_abort_of_part), callback as *mut _);
+    }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn at_abort_of_all(
+    event: pg_sys::XactEvent::Type,
+    callback: *mut core::ffi::c_void,
+) {
+    if event == pg_sys::XactEvent::XACT_EVENT_ABORT {
+        // SAFETY: `on_abort_of_any` put a `fn(Option<u32>)` there.
+        let callback: fn(Option<u32>) = unsafe { std::mem::transmute(callback) };
+        callback(None);
+    }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn at_abort_of_part(
+    event: pg_sys::SubXactEvent::Type,
+    part: pg_sys::SubTransactionId,
+    _whole: pg_sys::SubTransactionId,
+    callback: *mut core::ffi::c_void,
+) {
+    if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
+        // SAFETY: as above.
+        let callback: fn(Option<u32>) = unsafe { std::mem::transmute(callback) };
+        callback(Some(part));
     }
 }
 

@@ -3,6 +3,8 @@
 
 mod all_rows;
 mod at_home;
+mod audit;
+mod audit_cut_off;
 mod bad_expressions;
 mod bad_input;
 mod bad_settings;

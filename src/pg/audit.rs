@@ -1,0 +1,137 @@
+//! One line a run in the server's log, for those who watch what leaves the house: who sent texts of which
+//! column to whom, and how many. It is written however the run ends, rolled back or not, where something
+//! was sent. Neither the key nor a text is ever in it.
+
+use std::cell::RefCell;
+
+use super::report;
+use super::sys;
+use super::target::Target;
+use crate::engine::http::Client;
+use crate::gemini::request::Purpose;
+
+thread_local! {
+    /// What runs at the moment: a content may ask for vectors of its own.
+    static OPEN: RefCell<Vec<Record>> = const { RefCell::new(Vec::new()) };
+}
+
+/// An open record, by its number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Audit(u64);
+
+struct Record {
+    audit: Audit,
+    /// Whose abort ends it.
+    transaction: u32,
+    /// All that is known from the start, in its final form.
+    who: String,
+    texts: usize,
+    rows: u64,
+    tokens: u64,
+}
+
+/// Texts of which column; `None` where they are the caller's own.
+pub struct Subject {
+    relation: String,
+    column: String,
+}
+
+impl Subject {
+    pub fn of(target: &Target) -> Subject {
+        Subject {
+            relation: target.relation.clone(),
+            column: target.column.name.clone(),
+        }
+    }
+}
+
+pub fn begin(
+    function: &'static str,
+    subject: Option<&Subject>,
+    purpose: &Purpose,
+    client: &Client,
+) -> Audit {
+    let (role, session_role) = sys::roles();
+    let mut who = format!("function={function} role={}", value(&role));
+    if session_role != role {
+        who += &format!(" session_role={}", value(&session_role));
+    }
+    if let Some(Subject { relation, column }) = subject {
+        who += &format!(" relation={} column={}", value(relation), value(column));
+    }
+    let host = client.connection().base_url.host();
+    who += &format!(" model={} host={}", purpose.model.name, value(host));
+    OPEN.with_borrow_mut(|open| {
+        let audit = Audit(open.last().map_or(1, |last| last.audit.0 + 1));
+        open.push(Record {
+            audit,
+            transaction: sys::subtransaction(),
+            who,
+            texts: 0,
+            rows: 0,
+            tokens: 0,
+        });
+        audit
+    })
+}
+
+impl Audit {
+    /// Texts were handed to those who send.
+    pub fn sent(self, texts: usize) {
+        self.change(|record| record.texts += texts);
+    }
+
+    /// What there is to show for it, once it can't be rolled back by this run any more.
+    pub fn has(self, rows: u64, tokens: u64) {
+        self.change(|record| (record.rows, record.tokens) = (rows, tokens));
+    }
+
+    pub fn end(self, how: &str) {
+        end(|record| record.audit == self, how);
+    }
+
+    fn change(self, change: impl FnOnce(&mut Record)) {
+        OPEN.with_borrow_mut(|open| {
+            open.iter_mut()
+                .find(|record| record.audit == self)
+                .map(change);
+        });
+    }
+}
+
+/// Ends what an abort leaves behind: of the whole transaction, or of the part of it that has this number.
+pub fn aborted(part: Option<u32>) {
+    end(
+        |record| part.is_none_or(|part| record.transaction == part),
+        "interrupted",
+    );
+}
+
+fn end(ends: impl Fn(&Record) -> bool, how: &str) {
+    let ended: Vec<Record> =
+        OPEN.with_borrow_mut(|open| open.extract_if(.., |record| ends(record)).collect());
+    for record in ended {
+        let Record {
+            who,
+            texts,
+            rows,
+            tokens,
+            ..
+        } = record;
+        if texts > 0 {
+            report::audit(format!(
+                "embedding_backfill: {who} texts={texts} rows={rows} tokens={tokens} ended={how}"
+            ));
+        }
+    }
+}
+
+/// As it is, or in quotes and on one line where it could be taken for more than one value.
+fn value(text: &str) -> String {
+    let plain =
+        |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '$' | ':' | '[' | ']');
+    match text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("{text:?}"),
+    }
+}
