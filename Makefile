@@ -4,6 +4,7 @@
 PG_CONFIG ?= pg_config
 
 .PHONY: build install demo demo-stop test lint unit test-pg15 test-pg16 test-pg18 test-big bench clean help
+.PHONY: build install demo demo-stop test lint unit test-pg15 test-pg16 test-pg18 test-big reliability clean help
 .NOTPARALLEL:
 
 build:
@@ -33,6 +34,9 @@ unit:
 test-pg15 test-pg16 test-pg18: test-pg%:
 	@scripts/test.sh $*
 
+reliability:
+	@RELIABILITY=write scripts/test.sh 18
+
 test-big:
 	@EB_BIG=1000000 scripts/test.sh 18 big::
 
@@ -51,6 +55,7 @@ help:
 	@echo "make lint            formatting and lints"
 	@echo "make unit            tests that need no PostgreSQL"
 	@echo "make test-pg18       tests on private servers of one version; also test-pg16, test-pg15"
+	@echo "make reliability     tests on 18 that write docs/reliability.md"
 	@echo "make test-big        a million rows: blocks, memory and threads stay flat (some minutes)"
 	@echo "make bench           how fast it is, see docs/benchmarks.md (a quarter of an hour; ONLY=ceiling,cancel for a part)"
 	@echo "make clean           remove target/, with the private servers"

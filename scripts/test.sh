@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the extension for a private PostgreSQL and tells the stories to it:
 #     scripts/test.sh 18|16|15 [STORY...]
+# A whole run on 18 is what docs/reliability.md is made of: it is held against the page, or, with RELIABILITY=write, writes it.
 # shellcheck source=scripts/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$root"
@@ -14,4 +15,7 @@ export PG_CONFIG
 
 scripts/extension.sh install "$PG_CONFIG"
 say "stories on $("$PG_CONFIG" --version)"
+whole=$([ "$*" != 18 ] || echo yes)
+[ -z "$whole" ] || rm -rf target/reliability
 cargo test -p stories -- "${@:2}"
+[ -z "$whole" ] || cargo run -q -p stories --bin reliability -- "${RELIABILITY:-check}"

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use google_standin::{Config, Fault, Reply};
-use support::{Cluster, Db, Session, denied, refused};
+use support::{Cluster, Db, Session, Trial, denied, refused};
 
 use crate::fixtures::{filled, logs};
 use crate::journal_readers::operator;
@@ -209,9 +209,18 @@ fn a_name_can_not_forge_one() {
     for value in [r#" column="rows=9 é" "#, r#"\nLOG:  "#, r#"\"y\""#] {
         assert!(line.contains(value), "{line}");
     }
-    assert!(!log.lines().any(
-        |line| line.contains("LOG:  embedding_backfill: role=nobody") && !line.contains(&role)
-    ));
+    let forged = "LOG:  embedding_backfill: role=nobody";
+    let all_ours = |line: &str| line.contains(&role) || !line.contains(forged);
+    assert!(log.lines().all(all_ours));
+    Trial {
+        chapter: "Privileges",
+        fault: "a table whose name would forge a line of the server's log",
+        times: 1,
+        seen: "all rows; the name is in quotes, on one line",
+        lost: 0,
+        doubled: 0,
+    }
+    .note();
 }
 
 #[test]

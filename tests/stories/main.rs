@@ -49,6 +49,7 @@ mod quota;
 mod races;
 mod readme;
 mod rejects;
+mod reliability_page;
 mod reports;
 mod requests;
 mod retries;

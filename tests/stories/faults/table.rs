@@ -35,6 +35,7 @@ impl Table {
         logs(&mut session, ROWS);
         session.run(
             "ALTER TABLE logs ADD other integer DEFAULT 7, ADD at timestamptz DEFAULT now();
+             CREATE TABLE original AS TABLE logs;
              CREATE TABLE written (id bigint);
              CREATE FUNCTION note_it() RETURNS trigger LANGUAGE plpgsql AS
                  $$ BEGIN INSERT INTO written VALUES (new.id); RETURN NULL; END $$;
@@ -51,10 +52,11 @@ impl Table {
         table
     }
 
-    /// No row has a vector, and nothing was written or told so far.
+    /// No row has a vector, and nothing was written or told so far. The rows are new, since an update would move them, and what is
+    /// in which request would be a matter of luck.
     pub fn empty(&mut self) {
         self.session
-            .run("UPDATE logs SET embedding = NULL; TRUNCATE written");
+            .run("TRUNCATE logs, written; INSERT INTO logs TABLE original");
         self.session.notices();
         self.first_run = 1 + self.last_run();
     }
