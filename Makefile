@@ -3,8 +3,7 @@
 
 PG_CONFIG ?= pg_config
 
-.PHONY: build install demo demo-stop test lint unit test-pg15 test-pg16 test-pg18 test-big bench clean help
-.PHONY: build install demo demo-stop test lint unit test-pg15 test-pg16 test-pg18 test-big reliability clean help
+.PHONY: build install demo demo-stop test lint unit test-pg15 test-pg16 test-pg17 test-pg18 test-17 reliability test-big bench clean help
 .NOTPARALLEL:
 
 build:
@@ -31,11 +30,13 @@ unit:
 	tests/support/standin/words.sh target/words
 	WORDS_DIR="$(CURDIR)/target/words" cargo test -p google-standin --test words -- --ignored
 
-test-pg15 test-pg16 test-pg18: test-pg%:
+test-pg15 test-pg16 test-pg17 test-pg18: test-pg%:
 	@scripts/test.sh $*
 
 reliability:
 	@RELIABILITY=write scripts/test.sh 18
+
+test-17: test-pg17
 
 test-big:
 	@EB_BIG=1000000 scripts/test.sh 18 big::
@@ -56,6 +57,7 @@ help:
 	@echo "make unit            tests that need no PostgreSQL"
 	@echo "make test-pg18       tests on private servers of one version; also test-pg16, test-pg15"
 	@echo "make reliability     tests on 18 that write docs/reliability.md"
+	@echo "make test-17         the same in a chroot of Debian 13, which has 17 (only root can do that, not part of make test)"
 	@echo "make test-big        a million rows: blocks, memory and threads stay flat (some minutes)"
 	@echo "make bench           how fast it is, see docs/benchmarks.md (a quarter of an hour; ONLY=ceiling,cancel for a part)"
 	@echo "make clean           remove target/, with the private servers"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the extension for a private PostgreSQL and tells the stories to it:
-#     scripts/test.sh 18|16|15 [STORY...]
+#     scripts/test.sh 18|17|16|15 [STORY...]
 # A whole run on 18 is what docs/reliability.md is made of: it is held against the page, or, with RELIABILITY=write, writes it.
 # shellcheck source=scripts/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -17,5 +17,7 @@ scripts/extension.sh install "$PG_CONFIG"
 say "stories on $("$PG_CONFIG" --version)"
 whole=$([ "$*" != 18 ] || echo yes)
 [ -z "$whole" ] || rm -rf target/reliability
-cargo test -p stories -- "${@:2}"
+runner=()
+[ "$1" != 17 ] || runner=(--config "target.'cfg(all())'.runner = '$root/tests/support/run-in-17.sh'")
+cargo "${runner[@]}" test -p stories -- "${@:2}"
 [ -z "$whole" ] || cargo run -q -p stories --bin reliability -- "${RELIABILITY:-check}"

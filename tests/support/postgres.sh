@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Prints the pg_config of a private PostgreSQL with pgvector, which it makes under target/pg at the first use:
-#     tests/support/postgres.sh 18|16|15
+#     tests/support/postgres.sh 18|17|16|15
 # A PostgreSQL that the machine has is neither used nor changed. Ends with status 3 where a version can't be had.
 # shellcheck source=scripts/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/common.sh"
@@ -37,5 +37,10 @@ case $1 in
         "$root/tests/support/postgres-15.sh" "$pg/15"
         echo "$pg/15/usr/lib/postgresql/15/bin/pg_config"
         ;;
-    *) die "no private PostgreSQL $1: there are 18, 16 and 15" ;;
+    17)
+        python_packages
+        "$root/tests/support/postgres-17.sh" "$pg/17"
+        echo "$pg/17/pg_config"
+        ;;
+    *) die "no private PostgreSQL $1: there are 18, 17, 16 and 15" ;;
 esac
