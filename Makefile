@@ -4,6 +4,7 @@
 PG_CONFIG ?= pg_config
 
 .PHONY: build install demo demo-stop test lint unit test-pg15 test-pg16 test-pg17 test-pg18 test-17 reliability test-big bench clean help
+.PHONY: build install demo demo-stop test lint unit test-pg15 test-pg16 test-pg17 test-pg18 test-17 test-big freeze clean help
 .NOTPARALLEL:
 
 build:
@@ -43,6 +44,8 @@ test-big:
 
 bench:
 	@ONLY="$(ONLY)" BENCH_ROUNDS="$(BENCH_ROUNDS)" BENCH_SCALE="$(BENCH_SCALE)" scripts/bench.sh 18
+freeze:
+	@scripts/freeze.sh
 
 clean: demo-stop
 	rm -rf $(realpath target/pg) target
@@ -60,4 +63,5 @@ help:
 	@echo "make test-17         the same in a chroot of Debian 13, which has 17 (only root can do that, not part of make test)"
 	@echo "make test-big        a million rows: blocks, memory and threads stay flat (some minutes)"
 	@echo "make bench           how fast it is, see docs/benchmarks.md (a quarter of an hour; ONLY=ceiling,cancel for a part)"
+	@echo "make freeze          before a release: keep its install script for the tests of updates"
 	@echo "make clean           remove target/, with the private servers"

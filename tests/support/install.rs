@@ -60,9 +60,13 @@ impl Install {
 
     /// Whether `CREATE EXTENSION` knows this extension here.
     pub fn offers(&self, extension: &str) -> bool {
-        self.sharedir
-            .join(format!("extension/{extension}.control"))
+        self.extension_file(&format!("{extension}.control"))
             .exists()
+    }
+
+    /// Where `CREATE EXTENSION` looks for a file of this name.
+    pub fn extension_file(&self, name: &str) -> PathBuf {
+        self.sharedir.join("extension").join(name)
     }
 
     /// A program of the installation, run under the tests' own account: psql.
