@@ -19,7 +19,7 @@ demo:
 demo-stop:
 	@demo/stop.sh
 
-test: lint unit test-pg18 test-pg16 test-pg15
+test: lint unit fuzz-short test-pg18 test-pg16 test-pg15
 
 lint:
 	@scripts/lint.sh
@@ -47,6 +47,17 @@ bench:
 freeze:
 	@scripts/freeze.sh
 
+# Seconds for both targets.
+FUZZ ?= 300
+
+.PHONY: fuzz fuzz-short
+
+fuzz-short:
+	@scripts/fuzz.sh short 30
+
+fuzz:
+	@scripts/fuzz.sh long $(FUZZ)
+
 clean: demo-stop
 	rm -rf $(realpath target/pg) target
 
@@ -58,10 +69,12 @@ help:
 	@echo "make test            all that follows"
 	@echo "make lint            formatting and lints"
 	@echo "make unit            tests that need no PostgreSQL"
+	@echo "make fuzz-short      the readers of Google's answers, fed with nonsense for half a minute"
 	@echo "make test-pg18       tests on private servers of one version; also test-pg16, test-pg15"
 	@echo "make reliability     tests on 18 that write docs/reliability.md"
 	@echo "make test-17         the same in a chroot of Debian 13, which has 17 (only root can do that, not part of make test)"
 	@echo "make test-big        a million rows: blocks, memory and threads stay flat (some minutes)"
 	@echo "make bench           how fast it is, see docs/benchmarks.md (a quarter of an hour; ONLY=ceiling,cancel for a part)"
 	@echo "make freeze          before a release: keep its install script for the tests of updates"
+	@echo "make fuzz            the same for 5 minutes, or FUZZ=seconds, with cargo-fuzz and AddressSanitizer"
 	@echo "make clean           remove target/, with the private servers"

@@ -20,6 +20,14 @@ need_rust() {
     for component in "$@"; do need "$component" "rustup component add ${component/cargo-/}"; done
 }
 
+# libFuzzer is C++; all else is not.
+need_cxx() {
+    ! c++ --version >/dev/null 2>&1 || return 0
+    may_install_packages || die "c++ is missing; install it with: apt-get install g++"
+    say "installing a C++ compiler"
+    { apt-get -qq update && apt-get -qq install -y --no-install-recommends g++; } >&2
+}
+
 may_install_packages() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
 
 # Root's servers run as nobody, since PostgreSQL refuses to run as root.
