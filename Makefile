@@ -25,11 +25,11 @@ lint:
 	@scripts/lint.sh
 
 unit:
-	cargo test --no-default-features
-	cargo test -p google-standin
-	cargo test -p bench
+	cargo test --locked --no-default-features
+	cargo test --locked -p google-standin
+	cargo test --locked -p bench
 	tests/support/standin/words.sh target/words
-	WORDS_DIR="$(CURDIR)/target/words" cargo test -p google-standin --test words -- --ignored
+	WORDS_DIR="$(CURDIR)/target/words" cargo test --locked -p google-standin --test words -- --ignored
 
 test-pg15 test-pg16 test-pg17 test-pg18: test-pg%:
 	@scripts/test.sh $*
@@ -58,6 +58,10 @@ fuzz-short:
 fuzz:
 	@scripts/fuzz.sh long $(FUZZ)
 
+.PHONY: audit
+audit:
+	@scripts/audit.sh
+
 clean: demo-stop
 	rm -rf $(realpath target/pg) target
 
@@ -67,7 +71,7 @@ help:
 	@echo "make demo            a private PostgreSQL 18 and a stand-in for Google's API: 488 rows get their vectors"
 	@echo "make demo-stop       stop it and remove its data"
 	@echo "make test            all that follows"
-	@echo "make lint            formatting and lints"
+	@echo "make lint            formatting and lints; licences, duplicates and sources of the dependencies"
 	@echo "make unit            tests that need no PostgreSQL"
 	@echo "make fuzz-short      the readers of Google's answers, fed with nonsense for half a minute"
 	@echo "make test-pg18       tests on private servers of one version; also test-pg16, test-pg15"
@@ -77,4 +81,5 @@ help:
 	@echo "make bench           how fast it is, see docs/benchmarks.md (a quarter of an hour; ONLY=ceiling,cancel for a part)"
 	@echo "make freeze          before a release: keep its install script for the tests of updates"
 	@echo "make fuzz            the same for 5 minutes, or FUZZ=seconds, with cargo-fuzz and AddressSanitizer"
+	@echo "make audit           known vulnerabilities of the dependencies; fetches RustSec's advisories from GitHub"
 	@echo "make clean           remove target/, with the private servers"

@@ -17,7 +17,7 @@ if [ "${API:-}" = google ]; then
     key=$GEMINI_API_KEY
 else
     say "building the stand-in for Google's API"
-    cargo build --release -p google-standin
+    cargo build --locked --release -p google-standin
     standin=$(realpath "${CARGO_TARGET_DIR:-target}/release/google-standin")
     tests/support/standin/words.sh "$root/target/words"
     key=demo-$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')

@@ -20,6 +20,6 @@ if [ "$(cat "$venv/wanted" 2>/dev/null)" != "$wanted" ]; then
 fi
 export BENCH_PYTHON=$venv/bin/python
 
-cargo build --release -p bench -p google-standin
+cargo build --locked --release -p bench -p google-standin
 say "measuring on $("$PG_CONFIG" --version); a quarter of an hour, in which the machine should do nothing else"
 exec "${CARGO_TARGET_DIR:-target}/release/bench"

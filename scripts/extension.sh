@@ -31,7 +31,7 @@ build() {
     set_libclang
 
     say "building embedding_backfill for $version (2 to 3 minutes the first time)"
-    PGRX_PG_CONFIG_PATH=$pg_config cargo build --release --no-default-features --features "pg$major"
+    PGRX_PG_CONFIG_PATH=$pg_config cargo build --locked --release --no-default-features --features "pg$major"
     mkdir -p "${built%/*}"
     cp "${CARGO_TARGET_DIR:-target}/release/libembedding_backfill.so" "$built"
     touch -d "@$started" "$built"

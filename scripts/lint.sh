@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Formatting and lints: the extension, its floors without PostgreSQL, and the crates of the tests and the benchmark.
+# Formatting and lints: the extension, its floors without PostgreSQL, the crates of the tests and the benchmark, the SQL, and
+# what all of them are built of.
 # shellcheck source=scripts/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$root"
@@ -12,6 +13,19 @@ set_libclang
 
 say "formatting and lints"
 cargo fmt --all --check
-cargo clippy --all-targets --no-default-features --features pg18 -- -D warnings
-cargo clippy --all-targets --no-default-features -- -D warnings
-cargo clippy --all-targets -p stories -p google-standin -p bench -- -D warnings
+cargo clippy --locked --all-targets --no-default-features --features pg18 -- -D warnings
+cargo clippy --locked --all-targets --no-default-features -- -D warnings
+cargo clippy --locked --all-targets -p stories -p google-standin -p bench -- -D warnings
+cargo fmt --manifest-path fuzz/Cargo.toml --check
+
+say "what the SQL leaves open to a hostile search_path"
+checkers=$(checkers)
+# A procedure that commits can have no search_path of its own; every name in it is qualified.
+"$checkers/pgspot" sql/*.sql --proc-without-search-path "extschema.embed_all_missing(\
+relation regclass,batch integer,content text,embedding_column name,source_filter text,model text,\
+max_duration interval,max_rows bigint,max_tokens bigint,max_cost numeric,\
+INOUT embedded bigint,INOUT remaining bigint,INOUT stopped_because text)"
+
+say "licences, duplicates and sources of the dependencies"
+"$checkers/cargo-deny" --locked --workspace check -A license-exception-not-encountered licenses bans sources
+"$checkers/cargo-deny" --locked --config deny.toml --manifest-path fuzz/Cargo.toml check -A unmatched-skip licenses bans sources

