@@ -1,5 +1,6 @@
 //! All that ends a call, in facts; `wording` says them.
 
+use std::borrow::Cow;
 use std::io;
 
 use pgrx::PgSqlErrorCode;
@@ -113,6 +114,10 @@ pub enum Error {
         name: String,
     },
     Key(KeyFault),
+    /// A superuser's setting that the client brought along when it connected.
+    SettingRefused {
+        name: Cow<'static, str>,
+    },
     BaseUrl {
         url: String,
         fault: UrlFault,

@@ -1,7 +1,7 @@
 //! The settings `embedding_backfill.*`. What could send the key or the data elsewhere is the
 //! superuser's; what only shapes a run is the user's. Workers get a snapshot, never the settings.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use once_cell::unsync::OnceCell;
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 
 use super::error::Error;
+use super::sys;
 use crate::engine::endpoint::BaseUrl;
 use crate::engine::http::{Client, Connection};
 use crate::engine::key::ApiKey;
@@ -35,12 +36,22 @@ static TOKENS_PER_MINUTE: GucSetting<i32> = GucSetting::<i32>::new(0);
 static PRICE: GucSetting<f64> = GucSetting::<f64>::new(-1.0);
 static JOURNAL_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(90);
 
+thread_local! {
+    /// A guarded setting that the client brought along without the right to. It stood in front of what the
+    /// superuser had set, which is lost with it: this session would send past his proxy or gateway.
+    static REFUSED: Cell<Option<&'static CStr>> = const { Cell::new(None) };
+}
+
 pub fn define() {
     // A hostile setter could have the server read any file's first bytes into an error, send the key
     // to another host, or trust a forged certificate: superuser only, and hidden from others.
     let guarded = GucFlags::SUPERUSER_ONLY | GucFlags::NO_SHOW_ALL;
-    let superuser = |name, short, long, setting| {
-        GucRegistry::define_string_guc(name, short, long, setting, GucContext::Suset, guarded)
+    let superuser = |name: &'static CStr, short, long, setting| {
+        let brought = sys::is_clients(name);
+        GucRegistry::define_string_guc(name, short, long, setting, GucContext::Suset, guarded);
+        if brought && !sys::is_clients(name) {
+            REFUSED.set(Some(name));
+        }
     };
     superuser(
         c"embedding_backfill.api_key_file",
@@ -190,6 +201,11 @@ pub fn concurrency() -> usize {
 
 /// What the workers of a run are told.
 pub fn sending(purpose: Purpose) -> Result<Sending, Error> {
+    if let Some(name) = REFUSED.get() {
+        return Err(Error::SettingRefused {
+            name: name.to_string_lossy(),
+        });
+    }
     let (texts_per_minute, tokens_per_minute) = pace();
     Ok(Sending {
         client: client()?,

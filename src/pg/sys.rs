@@ -190,6 +190,37 @@ pub fn reserve_settings() {
     unsafe { pg_sys::MarkGUCPrefixReserved(c"embedding_backfill".as_ptr()) }
 }
 
+/// Whether the client brought this setting along when it connected, and it is in force.
+pub fn is_clients(setting: &CStr) -> bool {
+    // SAFETY: what is found is Postgres's own record of a setting, which lives as long as the backend or
+    // until the setting is defined anew; it is only read, at once.
+    unsafe {
+        let found = find_setting(setting);
+        !found.is_null() && (*found).reset_source == pg_sys::GucSource::PGC_S_CLIENT
+    }
+}
+
+#[cfg(not(feature = "pg15"))]
+unsafe fn find_setting(name: &CStr) -> *mut pg_sys::config_generic {
+    // SAFETY: a NUL-terminated name; nothing is made and no error raised where there is none.
+    unsafe { pg_sys::find_option(name.as_ptr(), false, true, 0) }
+}
+
+#[cfg(feature = "pg15")]
+unsafe fn find_setting(name: &CStr) -> *mut pg_sys::config_generic {
+    // SAFETY: an array of so many records, each with a NUL-terminated name.
+    unsafe {
+        let all = pg_sys::get_guc_variables();
+        (0..pg_sys::GetNumConfigOptions() as usize)
+            .map(|place| *all.add(place))
+            .find(|one| {
+                let bytes = CStr::from_ptr((**one).name).to_bytes();
+                bytes.eq_ignore_ascii_case(name.to_bytes())
+            })
+            .unwrap_or(std::ptr::null_mut())
+    }
+}
+
 /// Keeps others from changing or dropping a relation until the transaction ends, as an UPDATE does.
 pub fn lock_relation(oid: pg_sys::Oid) {
     // SAFETY: takes any OID; one that is gone is locked all the same.

@@ -201,6 +201,11 @@ impl Error {
                 format!("permission denied for {function}"),
                 format!("GRANT EXECUTE ON ROUTINE {function} TO your_role;"),
             ),
+            SettingRefused { name } => parts(
+                ERRCODE_INSUFFICIENT_PRIVILEGE,
+                format!("permission denied to set parameter \"{name}\""),
+                "connect again without it, as in PGOPTIONS: it is the superuser's to set",
+            ),
             NoRun => parts(
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 "no run has begun in this session",

@@ -61,6 +61,7 @@ mod search;
 mod search_refusals;
 mod search_remembers;
 mod secrecy;
+mod settings_rights;
 mod shapes;
 mod standby;
 mod stops;

@@ -119,6 +119,12 @@ impl<'c> Db<'c> {
         Session::connect(self.cluster.config(&self.name, user))
     }
 
+    /// A session that brings settings along, as PGOPTIONS of its client says.
+    pub fn session_with_options(&self, user: &str, options: &str) -> Session {
+        let mut config = self.cluster.config(&self.name, user);
+        Session::connect(config.options(options).clone())
+    }
+
     /// A session as superuser in another database of the server.
     pub fn session_in(&self, database: &str) -> Session {
         Session::connect(self.cluster.config(database, "postgres"))
