@@ -30,6 +30,7 @@ mod fresh_calls;
 mod hostile_owner;
 mod hostile_path;
 mod in_use;
+mod injection;
 mod install;
 mod journal;
 mod journal_readers;
