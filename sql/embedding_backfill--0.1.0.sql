@@ -173,8 +173,29 @@ FROM (
 COMMENT ON VIEW embedding_backfill.progress IS 'runs that work at the moment: how far, how fast, how long, and why they wait';
 GRANT SELECT ON embedding_backfill.progress TO PUBLIC;
 
+-- The key and the content of a row are told to those who may read that row: a policy may hide it from them,
+-- and the right to read one column is none to read another. Of a table that is gone, only the owner sees any.
 CREATE VIEW embedding_backfill.rejects WITH (security_barrier) AS
-SELECT r.relation, r.embedding_column, r.model, r.key, r.reason, r.at, r.content_md5
+SELECT r.relation,
+       r.embedding_column,
+       r.model,
+       CASE WHEN NOT pg_catalog.row_security_active(r.relation::pg_catalog.oid)
+             AND (COALESCE(pg_catalog.has_table_privilege(r.relation::pg_catalog.oid, 'SELECT'), true)
+               OR NOT EXISTS (
+                   SELECT
+                   FROM pg_catalog.jsonb_object_keys(r.key) AS k (name)
+                   WHERE NOT EXISTS (
+                       SELECT
+                       FROM pg_catalog.pg_attribute AS a
+                       WHERE a.attrelid OPERATOR(pg_catalog.=) r.relation::pg_catalog.oid
+                         AND a.attname OPERATOR(pg_catalog.=) k.name
+                         AND pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT'))))
+           THEN r.key END AS key,
+       r.reason,
+       r.at,
+       CASE WHEN NOT pg_catalog.row_security_active(r.relation::pg_catalog.oid)
+             AND COALESCE(pg_catalog.has_table_privilege(r.relation::pg_catalog.oid, 'SELECT'), true)
+           THEN r.content_md5 END AS content_md5
 FROM embedding_backfill.rejected AS r
 WHERE pg_catalog.has_any_column_privilege(r.relation::pg_catalog.oid, 'SELECT')
    OR EXISTS (
@@ -183,7 +204,8 @@ WHERE pg_catalog.has_any_column_privilege(r.relation::pg_catalog.oid, 'SELECT')
        WHERE e.extname OPERATOR(pg_catalog.=) 'embedding_backfill'
          AND pg_catalog.pg_has_role(e.extowner, 'USAGE'));
 COMMENT ON VIEW embedding_backfill.rejects IS 'rows that were refused for their content; not sent again until it changes';
-COMMENT ON COLUMN embedding_backfill.rejects.key IS 'primary key of the row, or its ctid then where it has none';
+COMMENT ON COLUMN embedding_backfill.rejects.key IS 'primary key of the row, or its ctid then where it has none; NULL for those who may not read it';
+COMMENT ON COLUMN embedding_backfill.rejects.content_md5 IS 'md5 of what was refused; NULL for those who may not read the table, or not all of its rows';
 GRANT SELECT ON embedding_backfill.rejects TO PUBLIC;
 
 -- One batch in the caller's transaction

@@ -1,6 +1,6 @@
 //! Who sees the journal: those who may know what was done to a table, and nobody else; and nobody writes it by hand.
 
-use support::{Db, Finished, denied};
+use support::{Db, Finished, Session, Trial, denied};
 
 use crate::fixtures::logs;
 use crate::journal::runs;
@@ -110,4 +110,78 @@ fn what_is_gone_does_not_break_it() {
             .unwrap()
             .ends_with("logs")
     );
+}
+
+/// All that the views show to this session.
+fn shown(session: &mut Session) -> String {
+    let views = ["runs", "rejects", "progress"];
+    let queries = views.map(|view| {
+        format!("(SELECT coalesce(string_agg(v::text, ''), '') FROM embedding_backfill.{view} v)")
+    });
+    session.text(&format!("SELECT {}", queries.join(" || ")))
+}
+
+// A key can be a name or an address, and who can guess a text can hold its md5 against it.
+#[test]
+fn the_journal_tells_no_more_of_a_row_than_the_table_does() {
+    let db = Db::fresh();
+    let mut owner = db.session();
+    owner.run(
+        "CREATE TABLE letters (sender text PRIMARY KEY, reader name, body text, embedding vector(128));
+         INSERT INTO letters VALUES ('alice@example.com', 'nobody', 'poison', NULL), ('bob@example.com', 'nobody', 'hello', NULL)",
+    );
+    db.api
+        .set(|config| config.poison = Some("poison".to_owned()));
+    owner.embed_all("'letters', content => 'body'").unwrap();
+    let secrets = [
+        "alice@example.com".to_owned(),
+        owner.text("SELECT md5('poison')"),
+    ];
+    let all = shown(&mut owner);
+    assert!(secrets.iter().all(|secret| all.contains(secret)), "{all}");
+
+    let [clerk, reader, whole] = ["clerk", "reader", "whole"].map(|name| db.role(name));
+    owner.run(&format!(
+        "GRANT SELECT (reader, embedding), UPDATE (embedding) ON letters TO {clerk};
+         GRANT SELECT ON letters TO {reader}, {whole}"
+    ));
+    let mut tried = 0;
+    // One column is not another.
+    let seen = shown(&mut db.session_as(&clerk));
+    assert!(seen.contains("letters"), "{seen}");
+    assert!(
+        !secrets.iter().any(|secret| seen.contains(secret)),
+        "{seen}"
+    );
+    tried += 1;
+    // Who may read all may know all, until a policy hides rows from him.
+    let mut session = db.session_as(&reader);
+    assert!(
+        secrets
+            .iter()
+            .all(|secret| shown(&mut session).contains(secret))
+    );
+    owner.run("ALTER TABLE letters ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON letters USING (reader = current_user)");
+    let seen = shown(&mut session);
+    assert!(seen.contains("letters"), "{seen}");
+    assert!(
+        !secrets.iter().any(|secret| seen.contains(secret)),
+        "{seen}"
+    );
+    tried += 1;
+    owner.run(&format!("ALTER ROLE {whole} BYPASSRLS"));
+    let seen = shown(&mut db.session_as(&whole));
+    assert!(secrets.iter().all(|secret| seen.contains(secret)), "{seen}");
+    // It can be forgotten by who may write, seen or not.
+    let mut clerk = db.session_as(&clerk);
+    assert_eq!(clerk.number("SELECT embed_retry_rejected('letters')"), 1);
+    Trial {
+        chapter: "Privileges",
+        fault: "the journal read by those who may read only some columns, or only some rows",
+        times: tried,
+        seen: "keys and md5s of others' rows are NULL",
+        lost: 0,
+        doubled: 0,
+    }
+    .note();
 }
