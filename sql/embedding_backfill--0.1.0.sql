@@ -65,12 +65,15 @@ CREATE TABLE embedding_backfill.stop_requests (
 COMMENT ON TABLE embedding_backfill.stop_requests IS 'runs that embed_stop told to end';
 REVOKE ALL ON TABLE embedding_backfill.stop_requests FROM PUBLIC;
 
--- Without what is about dropped tables: in another database their OIDs may be other tables.
+-- Without what is about dropped tables, since in another database their OIDs may be other tables, and
+-- about temporary ones, whose names mean nothing there: the restore would fail.
 SELECT pg_catalog.pg_extension_config_dump('embedding_backfill.journal',
-    'WHERE EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid OPERATOR(pg_catalog.=) relation)');
+    'WHERE EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid OPERATOR(pg_catalog.=) relation
+         AND c.relpersistence OPERATOR(pg_catalog.<>) ''t'')');
 SELECT pg_catalog.pg_extension_config_dump('embedding_backfill.journal_run_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('embedding_backfill.rejected',
-    'WHERE EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid OPERATOR(pg_catalog.=) relation)');
+    'WHERE EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid OPERATOR(pg_catalog.=) relation
+         AND c.relpersistence OPERATOR(pg_catalog.<>) ''t'')');
 
 -- A run that says it is running is so while its session holds the column's lock, and only the newest
 -- of the column can be that one.

@@ -24,6 +24,7 @@ mod faults_answers;
 mod faults_network;
 mod faults_refusals;
 mod faults_tls;
+mod dump;
 mod fixtures;
 mod fresh;
 mod fresh_calls;

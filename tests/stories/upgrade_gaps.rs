@@ -63,8 +63,8 @@ const CHANGES: &[Change] = &[
         gap: "pg_catalog.text), rights: ",
     },
     Change {
-        now: "-- Without what is about dropped tables:",
-        next: "SELECT pg_catalog.pg_extension_config_dump('embedding_backfill.stop_requests', '');\n-- Without what is about dropped tables:",
+        now: "-- Without what is about dropped tables,",
+        next: "SELECT pg_catalog.pg_extension_config_dump('embedding_backfill.stop_requests', '');\n-- Without what is about dropped tables,",
         update: "SELECT pg_catalog.pg_extension_config_dump('embedding_backfill.stop_requests', '');",
         gap: "dumps embedding_backfill.stop_requests",
     },

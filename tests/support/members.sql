@@ -56,17 +56,19 @@ UNION ALL SELECT what, 'definition', pg_get_viewdef(oid) FROM relation WHERE rel
 UNION ALL SELECT what, 'sequence',
                  concat_ws(' ', seqtypid::regtype, seqstart, seqincrement, seqmin, seqmax, seqcache, seqcycle)
           FROM relation AS r JOIN pg_sequence AS s ON s.seqrelid = r.oid
--- Their order matters to SELECT *, the gaps that dropped ones leave do not.
+-- Their order matters to SELECT *, the gaps that dropped ones leave do not, nor does pg_attver, by which some minor releases
+-- tell columns from others that were there before.
 UNION ALL SELECT what, format('column %s', row_number() OVER (PARTITION BY r.oid ORDER BY attnum)),
                  concat_ws(' ', quote_ident(attname), format_type(atttypid, atttypmod), attnotnull, attidentity, attgenerated,
-                           attstorage, attcompression, attcollation::regcollation, attoptions,
+                           attstorage, attcompression, attcollation::regcollation,
+                           (SELECT array_agg(o ORDER BY o) FROM unnest(attoptions) AS o WHERE o NOT LIKE 'pg\_attver=%'),
                            pg_get_expr(adbin, adrelid), col_description(r.oid, attnum))
           FROM relation AS r JOIN pg_attribute AS a ON a.attrelid = r.oid AND attnum > 0 AND NOT attisdropped
           LEFT JOIN pg_attrdef ON adrelid = r.oid AND adnum = attnum
-UNION ALL SELECT what, format('constraint %I', conname), concat_ws(' ', pg_get_constraintdef(c.oid), obj_description(c.oid))
+UNION ALL SELECT what, format('constraint %I', conname), concat_ws(' ', pg_get_constraintdef(c.oid), obj_description(c.oid, 'pg_constraint'))
           FROM relation AS r JOIN pg_constraint AS c ON c.conrelid = r.oid
 UNION ALL SELECT what, format('index %s', indexrelid::regclass),
-                 concat_ws(' ', pg_get_indexdef(indexrelid), indisvalid, obj_description(indexrelid))
+                 concat_ws(' ', pg_get_indexdef(indexrelid), indisvalid, obj_description(indexrelid, 'pg_class'))
           FROM relation AS r JOIN pg_index AS i ON i.indrelid = r.oid
 UNION ALL SELECT what, format('trigger %I', tgname), concat_ws(' ', pg_get_triggerdef(t.oid), tgenabled)
           FROM relation AS r JOIN pg_trigger AS t ON t.tgrelid = r.oid AND NOT tgisinternal
