@@ -5,6 +5,7 @@ PG_CONFIG ?= pg_config
 
 .PHONY: build install demo demo-stop test lint unit test-pg15 test-pg16 test-pg17 test-pg18 test-17 reliability test-big bench clean help
 .PHONY: build install demo demo-stop test lint unit test-pg15 test-pg16 test-pg17 test-pg18 test-17 test-big freeze clean help
+.PHONY: build install demo demo-stop test lint unit test-pg15 test-pg16 test-pg17 test-pg18 test-17 test-upgrade test-big freeze clean help
 .NOTPARALLEL:
 
 build:
@@ -20,6 +21,7 @@ demo-stop:
 	@demo/stop.sh
 
 test: lint unit fuzz-short test-pg18 test-pg16 test-pg15
+test: lint unit test-pg18 test-pg16 test-pg15 test-upgrade
 
 lint:
 	@scripts/lint.sh
@@ -38,6 +40,9 @@ reliability:
 	@RELIABILITY=write scripts/test.sh 18
 
 test-17: test-pg17
+
+test-upgrade:
+	@scripts/test-upgrade.sh
 
 test-big:
 	@EB_BIG=1000000 scripts/test.sh 18 big::
@@ -76,6 +81,7 @@ help:
 	@echo "make fuzz-short      the readers of Google's answers, fed with nonsense for half a minute"
 	@echo "make test-pg18       tests on private servers of one version; also test-pg16, test-pg15"
 	@echo "make reliability     tests on 18 that write docs/reliability.md"
+	@echo "make test-upgrade    from servers of 16 and 15 to 18 by pg_upgrade"
 	@echo "make test-17         the same in a chroot of Debian 13, which has 17 (only root can do that, not part of make test)"
 	@echo "make test-big        a million rows: blocks, memory and threads stay flat (some minutes)"
 	@echo "make bench           how fast it is, see docs/benchmarks.md (a quarter of an hour; ONLY=ceiling,cancel for a part)"

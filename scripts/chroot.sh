@@ -13,6 +13,7 @@ make_chroot() {
     mkdir -p "$directory"
     {
         debootstrap --variant=minbase "$release" "$directory"
+        sed -i 'p; s|/debian \(.*\) main|/debian-security \1-security main|' "$directory/etc/apt/sources.list"
         # Packages must neither start servers, which would share the machine's network, nor make clusters.
         printf '#!/bin/sh\nexit 101\n' >"$directory/usr/sbin/policy-rc.d"
         chmod 755 "$directory/usr/sbin/policy-rc.d"
@@ -21,6 +22,7 @@ make_chroot() {
     } >"$log" 2>&1 || die "debootstrap failed: $(tail -n 3 "$log")"
     if [ $# -gt 2 ]; then
         say "installing ${*:3}"
+        in_chroot "$directory" apt-get -q update >>"$log" 2>&1 || true
         in_chroot "$directory" apt-get -q install -y --no-install-recommends "${@:3}" >>"$log" 2>&1 ||
             die "apt-get failed: $(tail -n 3 "$log")"
     fi

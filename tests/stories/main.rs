@@ -43,6 +43,7 @@ mod moments;
 mod notify;
 mod one_batch;
 mod one_runner;
+mod pg_upgrade;
 mod plan;
 mod plan_price;
 mod plan_reads;

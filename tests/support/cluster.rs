@@ -14,25 +14,39 @@ use crate::{install::Install, scratch};
 
 pub struct Cluster {
     home: PathBuf,
+    install: &'static Install,
 }
 
 static TEMPLATE: LazyLock<PathBuf> = LazyLock::new(|| {
     let template = scratch::new_directory().join("data");
-    let mut initdb = Install::get().server("initdb");
-    initdb
-        .args([
-            "--username=postgres",
-            "--auth=trust",
-            "--encoding=UTF8",
-            "--no-sync",
-            "--pgdata",
-        ])
-        .arg(&template);
-    succeed(&mut initdb);
+    initdb(Install::get(), &template);
     template
 });
 
 static SHARED: LazyLock<Cluster> = LazyLock::new(|| Cluster::start(&[], &[]));
+
+const ALWAYS: &[(&str, &str)] = &[
+    ("listen_addresses", ""),
+    // What is tested survives a crash of the server, never one of the machine.
+    ("fsync", "off"),
+    ("max_connections", "50"),
+    ("shared_buffers", "32MB"),
+    ("jit", "off"),
+];
+
+/// With checksums, as it is from 18 on, so that a server can be upgraded.
+fn initdb(install: &Install, data: &Path) {
+    let mut initdb = install.server("initdb");
+    initdb.args([
+        "--username=postgres",
+        "--auth=trust",
+        "--encoding=UTF8",
+        "--data-checksums",
+        "--no-sync",
+        "--pgdata",
+    ]);
+    succeed(initdb.arg(data));
+}
 
 impl Cluster {
     /// The server that stories share; each has its own database there.
@@ -42,23 +56,34 @@ impl Cluster {
 
     /// A server of one's own, with these settings and this environment; it stops when dropped.
     pub fn start(settings: &[(&str, &str)], environment: &[(&str, &str)]) -> Cluster {
+        let cluster = Cluster::stopped(settings);
+        cluster.run(environment);
+        cluster
+    }
+
+    /// A server of one's own that is to be started yet.
+    pub(crate) fn stopped(settings: &[(&str, &str)]) -> Cluster {
         let cluster = Cluster {
             home: scratch::new_directory(),
+            install: Install::get(),
         };
         let mut copy = crate::install::as_server(Command::new("cp"));
         succeed(copy.arg("-R").arg(&*TEMPLATE).arg(cluster.data()));
-
-        let always = [
-            ("listen_addresses", ""),
-            // What is tested survives a crash of the server, never one of the machine.
-            ("fsync", "off"),
-            ("max_connections", "50"),
-            ("shared_buffers", "32MB"),
-            ("jit", "off"),
-        ];
-        cluster.configure(&always);
+        cluster.configure(ALWAYS);
         cluster.configure(settings);
-        cluster.run(environment);
+        cluster
+    }
+
+    /// A server of another installation, with these settings; it stops when dropped.
+    pub fn start_at(install: &'static Install, settings: &[(&str, &str)]) -> Cluster {
+        let cluster = Cluster {
+            home: scratch::new_directory(),
+            install,
+        };
+        initdb(install, &cluster.data());
+        cluster.configure(ALWAYS);
+        cluster.configure(settings);
+        cluster.run(&[]);
         cluster
     }
 
@@ -66,8 +91,9 @@ impl Cluster {
     pub fn standby(&self) -> Cluster {
         let standby = Cluster {
             home: scratch::new_directory(),
+            install: self.install,
         };
-        let mut backup = Install::get().server("pg_basebackup");
+        let mut backup = self.install.server("pg_basebackup");
         backup
             .args(["--write-recovery-conf", "--no-sync", "--checkpoint=fast"])
             .args(["--username=postgres", "--host"])
@@ -82,8 +108,12 @@ impl Cluster {
 
     /// What a power cut does to a server: no process of it gets to clean up.
     pub fn crash(&self) {
-        let mut stop = Install::get().server("pg_ctl");
-        stop.args(["stop", "--silent", "--mode", "immediate", "--pgdata"]);
+        self.stop("immediate");
+    }
+
+    pub(crate) fn stop(&self, mode: &str) {
+        let mut stop = self.install.server("pg_ctl");
+        stop.args(["stop", "--silent", "--mode", mode, "--pgdata"]);
         succeed(stop.arg(self.data()));
     }
 
@@ -106,8 +136,8 @@ impl Cluster {
         }
     }
 
-    fn run(&self, environment: &[(&str, &str)]) {
-        let mut start = Install::get().server("pg_ctl");
+    pub(crate) fn run(&self, environment: &[(&str, &str)]) {
+        let mut start = self.install.server("pg_ctl");
         start
             .args(["start", "--silent", "--wait", "--pgdata"])
             .arg(self.data())
@@ -117,6 +147,10 @@ impl Cluster {
         if !start.status().expect("pg_ctl can be run").success() {
             panic!("the server does not start:\n{}", self.log());
         }
+    }
+
+    pub(crate) fn install(&self) -> &'static Install {
+        self.install
     }
 
     /// The directory of its socket, which is what a client takes for its host.
@@ -135,7 +169,7 @@ impl Cluster {
         config
     }
 
-    fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.home.join("data")
     }
 
@@ -146,11 +180,13 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        let mut stop = Install::get().server("pg_ctl");
-        let _ = stop
-            .args(["stop", "--silent", "--mode", "immediate", "--pgdata"])
-            .arg(self.data())
-            .status();
+        if self.data().join("postmaster.pid").exists() {
+            let mut stop = self.install.server("pg_ctl");
+            let _ = stop
+                .args(["stop", "--silent", "--mode", "immediate", "--pgdata"])
+                .arg(self.data())
+                .status();
+        }
         let _ = fs::remove_dir_all(&self.home);
     }
 }

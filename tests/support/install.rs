@@ -18,20 +18,7 @@ pub struct Install {
 static INSTALL: LazyLock<Install> = LazyLock::new(|| {
     let pg_config = std::env::var_os("PG_CONFIG")
         .expect("PG_CONFIG must name the pg_config of the PostgreSQL to test");
-    let ask = |option: &str| {
-        let answer = Command::new(&pg_config)
-            .arg(option)
-            .output()
-            .expect("pg_config runs");
-        String::from_utf8(answer.stdout)
-            .expect("pg_config answers in UTF-8")
-            .trim()
-            .to_owned()
-    };
-    Install {
-        bindir: ask("--bindir").into(),
-        sharedir: ask("--sharedir").into(),
-    }
+    Install::at(Path::new(&pg_config))
 });
 
 /// The server's account when it can't be the tests' own: PostgreSQL refuses to run as root.
@@ -56,6 +43,28 @@ static NOBODY: LazyLock<Option<(u32, u32)>> = LazyLock::new(|| {
 impl Install {
     pub fn get() -> &'static Install {
         &INSTALL
+    }
+
+    /// Another one, by its pg_config.
+    pub fn at(pg_config: &Path) -> Install {
+        let ask = |option: &str| {
+            let answer = Command::new(pg_config)
+                .arg(option)
+                .output()
+                .expect("pg_config runs");
+            String::from_utf8(answer.stdout)
+                .expect("pg_config answers in UTF-8")
+                .trim()
+                .to_owned()
+        };
+        Install {
+            bindir: ask("--bindir").into(),
+            sharedir: ask("--sharedir").into(),
+        }
+    }
+
+    pub fn bindir(&self) -> &Path {
+        &self.bindir
     }
 
     /// Whether `CREATE EXTENSION` knows this extension here.

@@ -8,6 +8,8 @@ mod install;
 mod members;
 mod never_accepts;
 mod page;
+mod patience;
+mod pg_upgrade;
 mod process;
 mod psql;
 mod refusal;
