@@ -15,6 +15,8 @@ use crate::{faults_answers, faults_network, faults_refusals, fixtures::right};
 pub use case::{Case, Once, words};
 pub use table::{BATCH, ROWS, Table};
 
+const BROKEN: &str = "Broken pipe (os error 32)";
+
 /// Cases at a time: most of each is waiting.
 const AT_A_TIME: usize = 12;
 
@@ -59,7 +61,12 @@ pub fn tried(db: &Db, chapter: &str, case: &Case, config: Config) {
     let seen = match (lasts(case, &mut table), case.once) {
         (None, _) => "all rows".to_owned(),
         (Some(error), Once::Ends) => error.message().to_owned(),
-        (Some(error), _) => format!("all rows; if it lasts: {}", error.message()),
+        (Some(error), _) => {
+            // Which of the two it is depends on how far the client came with its request.
+            let message = error.message();
+            let message = message.replace(BROKEN, "Connection reset by peer (os error 104)");
+            format!("all rows; if it lasts: {message}")
+        }
     };
     assert_eq!(elsewhere.stats().connections, 0);
     Trial {

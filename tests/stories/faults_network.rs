@@ -18,9 +18,13 @@ pub const CASES: &[Case] = &[
         "no answer from 127.0.0.1 within 1 s",
     )
     .soon(),
-    Case::retried(Fault::ResetOnAccept, "58030", "Connection reset"),
-    Case::retried(Fault::ResetInRequest, "58030", "Connection reset"),
-    Case::retried(Fault::ResetAfterRequest, "58030", "Connection reset"),
+    Case::retried(Fault::ResetOnAccept, "58030", "no answer from 127.0.0.1: "),
+    Case::retried(Fault::ResetInRequest, "58030", "no answer from 127.0.0.1: "),
+    Case::retried(
+        Fault::ResetAfterRequest,
+        "58030",
+        "no answer from 127.0.0.1: ",
+    ),
     Case::retried(Fault::ResetInHead, "58030", "Connection reset"),
     Case::retried(Fault::ResetInBody, "58030", "disconnected"),
     Case::retried(Fault::EmptyAnswer, "58030", "disconnected"),

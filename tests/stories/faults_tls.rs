@@ -9,7 +9,7 @@ use crate::{
 };
 
 const INSIDE: &[Case] = &[
-    Case::retried(Fault::ResetOnAccept, "58030", "Connection reset"),
+    Case::retried(Fault::ResetOnAccept, "58030", "no answer from 127.0.0.1: "),
     Case::retried(
         Fault::Blackhole,
         "58030",
