@@ -34,7 +34,6 @@ make_chroot() {
 # mounted is so for the command alone, and goes with it however it ends.
 in_chroot() {
     local writes=keep binds=(/proc /dev /sys)
-    [ ! -d /etc/ssl/certs ] || binds+=(/etc/ssl/certs)
     while [[ $1 == --* ]]; do
         case $1 in
             --throw-away) writes=throw-away && shift ;;
@@ -59,5 +58,10 @@ in_chroot() {
         done
         shift
         cp --dereference /etc/resolv.conf "$chroot/etc/resolv.conf"
+        # Copied, since packages that are installed in there write to the directory.
+        if [ -f /etc/ssl/certs/ca-certificates.crt ]; then
+            mkdir -p "$chroot/etc/ssl/certs"
+            cp --dereference /etc/ssl/certs/ca-certificates.crt "$chroot/etc/ssl/certs/"
+        fi
         exec env HOME=/root TMPDIR=/tmp chroot "$chroot" "$@"' in_chroot "$writes" "$1" "${binds[@]}" -- "${@:2}"
 }

@@ -8,7 +8,6 @@ mod install;
 mod members;
 mod never_accepts;
 mod page;
-mod patience;
 mod pg_upgrade;
 mod process;
 mod psql;
