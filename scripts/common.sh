@@ -2,6 +2,7 @@
 # Sourced by the project's scripts, never run: how they speak, what they may install, where they keep things, and as whom a
 # PostgreSQL server runs.
 set -euo pipefail
+shopt -s inherit_errexit
 umask 022
 export DEBIAN_FRONTEND=noninteractive
 
