@@ -50,6 +50,20 @@ fn with(identity: Identity) -> Config {
     }
 }
 
+// Each handshake costs two round trips, so that looking for what nobody asked for must not be taken for finding it.
+#[test]
+fn a_connection_is_kept() {
+    let db = Db::fresh();
+    let authority = Authority::new("ours");
+    trust(&db, &authority);
+    let mut table = Table::new(&db, "kept", with(authority.identity(Flaw::None)));
+    table.empty();
+    table.embed_all().unwrap();
+    assert_eq!(table.sound(|session| right(session, "logs")), ROWS);
+    let stats = table.api.stats();
+    assert_eq!((stats.connections, stats.requests), (1, 3));
+}
+
 /// A server that can't prove itself, and what is said of it.
 struct Stranger {
     fault: &'static str,
