@@ -113,7 +113,7 @@ impl Client {
             .agent
             .post(self.connection.base_url.join(path))
             .header("content-type", "application/json")
-            .header("x-goog-api-key", key.expose())
+            .header("x-goog-api-key", key.header())
             .send(request)
             .map_err(|e| self.failure(e))?;
         let mut reader = response

@@ -1,4 +1,5 @@
-//! The API key: read from its file or the environment, carried in a type that never prints it.
+//! The API key: read from its file or the environment, carried in a type that never prints it and leaves
+//! nothing of it in the memory that it gives back, which a core dump would have.
 
 use std::fmt;
 use std::fs::OpenOptions;
@@ -6,13 +7,18 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use bytes::Bytes;
+use ureq::http::HeaderValue;
+use zeroize::Zeroizing;
+
 const MAX_FILE_BYTES: u64 = 4096;
 
 /// Google's own names, in the order in which they are looked up.
 pub const ENVIRONMENT: [&str; 2] = ["GEMINI_API_KEY", "GOOGLE_API_KEY"];
 
+/// One place in memory, which all clones and all requests share.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ApiKey(String);
+pub struct ApiKey(HeaderValue);
 
 #[derive(Debug)]
 pub enum KeyFault {
@@ -55,7 +61,8 @@ impl ApiKey {
         for name in ENVIRONMENT {
             if let Some(value) = std::env::var_os(name) {
                 let source = format!("environment variable {name}");
-                return ApiKey::checked(value.as_encoded_bytes(), source);
+                let value = Zeroizing::new(value.into_encoded_bytes());
+                return ApiKey::checked(&value, source);
             }
         }
         Err(KeyFault::NotSet)
@@ -92,7 +99,8 @@ impl ApiKey {
                 bytes: metadata.len(),
             });
         }
-        let mut bytes = Vec::new();
+        // Of its full size at once: what it outgrew would be left as it is.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(2 * MAX_FILE_BYTES as usize));
         file.take(MAX_FILE_BYTES)
             .read_to_end(&mut bytes)
             .map_err(unreadable)?;
@@ -101,21 +109,31 @@ impl ApiKey {
 
     fn checked(bytes: &[u8], source: String) -> Result<ApiKey, KeyFault> {
         let key = bytes.trim_ascii();
-        match std::str::from_utf8(key) {
-            Ok("") => Err(KeyFault::Empty { source }),
-            Ok(key) if key.bytes().all(|b| b.is_ascii_graphic()) => Ok(ApiKey(key.to_owned())),
-            _ => Err(KeyFault::NotAKey { source }),
+        if key.is_empty() {
+            return Err(KeyFault::Empty { source });
         }
+        if !key.iter().all(u8::is_ascii_graphic) {
+            return Err(KeyFault::NotAKey { source });
+        }
+        let bytes = Bytes::from_owner(Zeroizing::new(key.to_vec()));
+        let mut header =
+            HeaderValue::from_maybe_shared(bytes).map_err(|_| KeyFault::NotAKey { source })?;
+        header.set_sensitive(true);
+        Ok(ApiKey(header))
     }
 
-    /// For the request header, and nothing else.
-    pub fn expose(&self) -> &str {
-        &self.0
+    /// For the request, and nothing else.
+    pub fn header(&self) -> HeaderValue {
+        self.0.clone()
     }
 
     /// `text` with the key blotted out, for words that came from outside.
     pub fn scrub(&self, text: &str) -> String {
-        text.replace(&self.0, "***")
+        match self.0.to_str() {
+            Ok(key) => text.replace(key, "***"),
+            // Only what is printable was let in.
+            Err(_) => "***".into(),
+        }
     }
 }
 
@@ -164,7 +182,7 @@ mod tests {
     #[test]
     fn a_key_is_trimmed_and_never_printed() {
         let key = checked(b"  AQ.secret-key_1\r\n").unwrap();
-        assert_eq!(key.expose(), "AQ.secret-key_1");
+        assert_eq!(key.header(), "AQ.secret-key_1");
         assert_eq!(format!("{key:?}"), "ApiKey(***)");
         assert_eq!(key.scrub("bad key AQ.secret-key_1!"), "bad key ***!");
     }

@@ -92,7 +92,10 @@ impl<T: Transport> Transport for Guarded<T> {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        self.0.transmit_output(amount, timeout)
+        let sent = self.0.transmit_output(amount, timeout);
+        // It lives as long as the connection, and a short body leaves most of the head, with the key, in it.
+        self.0.buffers().output()[..amount].fill(0);
+        sent
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {

@@ -49,7 +49,8 @@ impl<'c> Db<'c> {
     pub fn bare(cluster: &'c Cluster, mut config: Config) -> Db<'c> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let name = format!("story_{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let key = format!("AQ.key-of-{name}");
+        // As long as a real one.
+        let key = format!("AQ.key-of-{name}-0123456789-abcdefghijklmnopqrstuvwxyz-0123456789");
         config.key = key.clone();
         config.record = true;
         let db = Db {

@@ -1,6 +1,12 @@
 //! A server process as the kernel shows it: its threads, files and memory. It only looks, but for `kill`.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs::{self, File},
+    io::Write,
+    os::unix::fs::FileExt,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 use crate::session::Session;
 
@@ -85,6 +91,31 @@ impl Process {
             .map(|thread| thread.expect("/proc can be read").file_name())
             .map(|name| name.to_string_lossy().into_owned())
             .collect()
+    }
+
+    /// How often these words are in the memory that is its own, as a core dump would show; `None` where the tests may not look.
+    pub fn memory_has(self, words: &str) -> Option<usize> {
+        let memory = File::open(self.path("mem")).ok()?;
+        let maps = fs::read_to_string(self.path("maps")).expect("the process lives");
+        // It looks through megabytes quicker than tests do that are built without optimisation.
+        let mut grep = Command::new("grep")
+            .args(["--text", "--only-matching", "--fixed-strings", "--", words])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("grep can be run");
+        let mut input = grep.stdin.take().expect("its input is a pipe");
+        for map in maps.lines().filter(|map| map.contains(" rw-p ")) {
+            let (range, _) = map.split_once(' ').expect("a range and more");
+            let (from, to) = range.split_once('-').expect("two addresses");
+            let [from, to] = [from, to].map(|hex| u64::from_str_radix(hex, 16).expect("hex"));
+            let mut region = vec![0; (to - from) as usize];
+            memory.read_exact_at(&mut region, from).ok()?;
+            input.write_all(&region).expect("grep reads all");
+        }
+        drop(input);
+        let found = grep.wait_with_output().expect("grep ends").stdout;
+        Some(found.iter().filter(|byte| **byte == b'\n').count())
     }
 
     fn path(self, what: &str) -> PathBuf {
