@@ -64,6 +64,7 @@ mod search;
 mod search_refusals;
 mod search_remembers;
 mod secrecy;
+mod secrecy_failures;
 mod settings_rights;
 mod shapes;
 mod standby;

@@ -163,6 +163,31 @@ impl Cluster {
         String::from_utf8_lossy(&fs::read(self.log_file()).unwrap_or_default()).into_owned()
     }
 
+    /// The files of its data directory that have these words in them: tables, the write-ahead log, what else it keeps.
+    pub fn files_with(&self, words: &str) -> Vec<String> {
+        let mut checkpoint = self
+            .config("postgres", "postgres")
+            .connect(postgres::NoTls)
+            .expect("the server takes connections");
+        checkpoint
+            .batch_execute("CHECKPOINT")
+            .expect("a superuser may do that");
+        let found = Command::new("grep")
+            .args([
+                "--recursive",
+                "--text",
+                "--files-with-matches",
+                "--fixed-strings",
+                "--",
+                words,
+            ])
+            .arg(self.data())
+            .output()
+            .expect("grep can be run");
+        let files = String::from_utf8_lossy(&found.stdout);
+        files.lines().map(str::to_owned).collect()
+    }
+
     pub fn config(&self, database: &str, user: &str) -> postgres::Config {
         let mut config = postgres::Config::new();
         config.host_path(&self.home).dbname(database).user(user);
