@@ -3,31 +3,51 @@
 use std::{thread, time::Duration};
 
 use google_standin::Reply;
-use support::{Db, Session, denied, timed, wait_until};
+use support::{Db, Session, Trial, denied, timed, wait_until};
 
 use crate::fixtures::{always, filled, logs, mended};
 
-const SOON: Duration = Duration::from_millis(500);
-const CALLS: [&str; 2] = [
+pub const SOON: Duration = Duration::from_millis(500);
+
+/// Each way of waiting for the API.
+pub const CALLS: [&str; 3] = [
     "SELECT embed_missing('logs', 250)",
     "CALL embed_all_missing('logs', 250)",
+    "SELECT embed_text('entry')",
 ];
 
 /// 300 pending rows and an API that never answers.
 fn hung() -> (Db<'static>, Session) {
     let db = Db::fresh();
-    let mut session = db.session();
-    logs(&mut session, 300);
-    always(&db, Reply::Hang);
+    hung_on(&db);
+    let session = db.session();
     (db, session)
 }
 
-fn in_flight(db: &Db) -> impl FnMut() -> bool {
+pub fn hung_on(db: &Db) {
+    logs(&mut db.session(), 300);
+    always(db, Reply::Hang);
+}
+
+pub fn in_flight(db: &Db) -> impl FnMut() -> bool {
     || db.api.stats().in_flight > 0
 }
 
+/// Leaves what each of `CALLS` came through.
+pub fn note(fault: &str, seen: &str) {
+    Trial {
+        chapter: "Processes and signals",
+        fault,
+        times: CALLS.len() as u64,
+        seen,
+        lost: 0,
+        doubled: 0,
+    }
+    .note();
+}
+
 /// The same session, after what happened to it, does its work.
-fn goes_on(db: &Db, session: &mut Session) {
+pub fn goes_on(db: &Db, session: &mut Session) {
     assert_eq!(filled(session, "logs"), 0);
     mended(db);
     assert_eq!(session.embed("'logs', 250").unwrap(), 250);
@@ -36,6 +56,7 @@ fn goes_on(db: &Db, session: &mut Session) {
 
 #[test]
 fn a_cancel_ends_the_call_at_once() {
+    let mut seen = String::new();
     for call in CALLS {
         let (db, mut session) = hung();
         let pid = session.number("SELECT pg_backend_pid()::bigint");
@@ -45,20 +66,23 @@ fn a_cancel_ends_the_call_at_once() {
             wait_until("a request hangs", in_flight(&db));
             let ((), took) = timed(|| {
                 other.run(&format!("SELECT pg_cancel_backend({pid})"));
-                denied(
+                let error = denied(
                     running.join().unwrap(),
                     "57014",
                     "canceling statement due to user request",
                 );
+                seen = error.message().to_owned();
             });
             assert!(took < SOON, "{call}: {took:?}");
         });
         goes_on(&db, &mut session);
     }
+    note("pg_cancel_backend while a request hangs", &seen);
 }
 
 #[test]
 fn ctrl_c_in_psql_ends_the_call_at_once() {
+    let mut seen = String::new();
     for call in CALLS {
         let (db, mut session) = hung();
         let psql = db.start_psql(&["-c", call]);
@@ -75,21 +99,26 @@ fn ctrl_c_in_psql_ends_the_call_at_once() {
                     .contains("canceling statement due to user request"),
             "{said:?}"
         );
+        let error = said.stderr.lines().find_map(|l| l.strip_prefix("ERROR:  "));
+        seen = error.expect("it is an error").to_owned();
         goes_on(&db, &mut session);
     }
+    note("Ctrl-C in psql while a request hangs", &seen);
 }
 
 #[test]
 fn statement_timeout_ends_the_call_in_time() {
+    let mut seen = String::new();
     for call in CALLS {
         let (db, mut session) = hung();
         session.run("SET statement_timeout = '400ms'");
         let (result, took) = timed(|| session.query(call, &[]));
-        denied(
+        let error = denied(
             result,
             "57014",
             "canceling statement due to statement timeout",
         );
+        seen = error.message().to_owned();
         assert!(took < Duration::from_millis(400) + SOON, "{call}: {took:?}");
         assert!(
             db.api.stats().requests > 0,
@@ -98,10 +127,12 @@ fn statement_timeout_ends_the_call_in_time() {
         session.run("RESET statement_timeout");
         goes_on(&db, &mut session);
     }
+    note("statement_timeout while a request hangs", &seen);
 }
 
 #[test]
 fn a_terminated_session_is_gone_at_once() {
+    let mut seen = String::new();
     for call in CALLS {
         let (db, mut session) = hung();
         let pid = session.number("SELECT pg_backend_pid()::bigint");
@@ -118,23 +149,36 @@ fn a_terminated_session_is_gone_at_once() {
             });
             assert!(took < SOON, "{call}: {took:?}");
         });
+        seen = db.last_words(pid);
         goes_on(&db, &mut other);
     }
+    note("pg_terminate_backend while a request hangs", &seen);
 }
 
 #[test]
 fn a_client_that_goes_away_does_not_leave_its_backend_behind() {
-    let (db, mut session) = hung();
-    db.session().run(&format!(
-        "ALTER DATABASE {} SET client_connection_check_interval = '100ms'",
-        db.name
-    ));
-    let mut psql = db.start_psql(&["-c", CALLS[1]]);
-    wait_until("a request hangs", in_flight(&db));
-    psql.kill();
-    let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CALL %'";
-    wait_until("its backend is gone", || session.number(others) == 0);
-    goes_on(&db, &mut session);
+    let mut seen = String::new();
+    for call in CALLS {
+        let (db, mut session) = hung();
+        db.session().run(&format!(
+            "ALTER DATABASE {} SET client_connection_check_interval = '100ms'",
+            db.name
+        ));
+        let mut psql = db.start_psql(&["-c", call]);
+        wait_until("a request hangs", in_flight(&db));
+        let client = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'psql'";
+        let backend = session.number(&format!("SELECT pid::bigint {client}"));
+        psql.kill();
+        wait_until("its backend is gone", || {
+            session.number(&format!("SELECT count(*) {client}")) == 0
+        });
+        seen = db.last_words(backend);
+        goes_on(&db, &mut session);
+    }
+    note(
+        "client gone while a request hangs, client_connection_check_interval set",
+        &seen,
+    );
 }
 
 #[test]

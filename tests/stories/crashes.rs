@@ -10,7 +10,7 @@ use std::{
 };
 
 use google_standin::{Config, Reply};
-use support::{Cluster, Db, Finished, Process, Psql, Session, wait_until};
+use support::{Cluster, Db, Finished, Process, Psql, Session, Trial, wait_until};
 
 use crate::{
     fixtures::{filled, logs, mended, right},
@@ -18,6 +18,8 @@ use crate::{
 };
 
 const SEED: u64 = 1;
+/// On one table; five stories make fifty.
+const ROUNDS: u32 = 10;
 const ROWS: i64 = 300;
 const BATCH: u64 = 5;
 const CALL: &str = "CALL embed_all_missing('logs', 5, 'body')";
@@ -64,7 +66,6 @@ fn durable_server() -> Cluster {
     Cluster::start(&[("fsync", "on"), ("autovacuum", "off")], &[])
 }
 
-/// Ten rounds on one table; five stories make fifty.
 fn rounds(cluster: &Cluster, end: End) {
     let db = Db::on(
         cluster,
@@ -82,14 +83,31 @@ fn rounds(cluster: &Cluster, end: End) {
     drop(session);
 
     let mut dice = Dice::new(1000 * SEED + end as u64);
-    for round in 1..=10 {
+    let mut seen = String::new();
+    for round in 1..=ROUNDS {
         let moment = Moment::any(&mut dice, LAST_MOMENT);
         println!("seed {SEED}: {end:?}, round {round}: {moment:?}");
-        round_of(&db, cluster, end, moment, round);
+        seen = round_of(&db, cluster, end, moment, round);
     }
+    Trial {
+        chapter: "Interruptions at random",
+        fault: match end {
+            End::Kill => "kill -9 of the backend",
+            End::Crash => "crash of the server",
+            End::Terminate => "pg_terminate_backend",
+            End::Cancel => "pg_cancel_backend",
+            End::CtrlC => "Ctrl-C in psql",
+        },
+        times: ROUNDS.into(),
+        seen: &seen,
+        lost: 0,
+        doubled: 0,
+    }
+    .note();
 }
 
-fn round_of(db: &Db, cluster: &Cluster, end: End, moment: Moment, round: u32) {
+/// Gives what the user was told.
+fn round_of(db: &Db, cluster: &Cluster, end: End, moment: Moment, round: u32) -> String {
     let mut session = db.session();
     // New contents, so that no vector of an earlier round can pass for a right one.
     session.run(&format!(
@@ -127,7 +145,8 @@ fn round_of(db: &Db, cluster: &Cluster, end: End, moment: Moment, round: u32) {
     let said = psql.wait();
     drop(gate);
     // It must have been our doing: a CALL that came to its own end, or to an error, shows nothing.
-    assert!(said.stderr.contains(complaint), "{said:?}");
+    let told = said.stderr.lines().find(|line| line.contains(complaint));
+    let told = told.unwrap_or_else(|| panic!("{said:?}"));
     match end {
         // The session itself says what it still holds, since its end would release all.
         End::Cancel => assert!(said.stdout.contains("holds 0 locks"), "{said:?}"),
@@ -136,7 +155,7 @@ fn round_of(db: &Db, cluster: &Cluster, end: End, moment: Moment, round: u32) {
     if let End::Crash = end {
         cluster.recover();
     }
-    let mut session = revived(db, cluster);
+    let mut session = db.revived();
 
     let done = filled(&mut session, "logs");
     assert!(done < ROWS, "the CALL had filled the whole table");
@@ -157,6 +176,9 @@ fn round_of(db: &Db, cluster: &Cluster, end: End, moment: Moment, round: u32) {
         session.number("SELECT count(*) FROM embedding_backfill.runs WHERE state = 'running'"),
         0
     );
+    // Without the severity, where there is one.
+    let words = told.split_once(":  ").map_or(told, |(_, words)| words);
+    words.to_owned()
 }
 
 /// Starts the CALL beside an API that falls silent soon after the moment, so that it can't end before it is ended.
@@ -183,15 +205,6 @@ fn begun(session: &mut Session) -> (i64, Process) {
     });
     let run = found.expect("it has been waited for");
     (run.get(0), Process::new(run.get(1)))
-}
-
-/// A session, once the server takes connections again.
-fn revived(db: &Db, cluster: &Cluster) -> Session {
-    let config = cluster.config(&db.name, "postgres");
-    wait_until("the server takes connections", || {
-        config.connect(postgres::NoTls).is_ok()
-    });
-    db.session()
 }
 
 /// All that a row has beside its vector.

@@ -10,7 +10,7 @@ use std::{
     sync::LazyLock,
 };
 
-use crate::{install::Install, scratch};
+use crate::{install::Install, process::Process, scratch};
 
 pub struct Cluster {
     home: PathBuf,
@@ -111,14 +111,37 @@ impl Cluster {
         self.stop("immediate");
     }
 
+    /// What an administrator does to it: sessions are ended, and each cleans up.
+    pub fn shut_down(&self) {
+        self.stop("fast");
+    }
+
     pub(crate) fn stop(&self, mode: &str) {
         let mut stop = self.install.server("pg_ctl");
         stop.args(["stop", "--silent", "--mode", mode, "--pgdata"]);
         succeed(stop.arg(self.data()));
     }
 
-    /// Starts it again after a crash.
+    /// The process that all others of the server are children of.
+    pub fn postmaster(&self) -> Process {
+        let file = fs::read_to_string(self.data().join("postmaster.pid"));
+        let file = file.expect("the server runs");
+        let pid = file.lines().next().and_then(|line| line.parse().ok());
+        Process::new(pid.expect("its first line is a process"))
+    }
+
+    /// Starts it again when all its processes have ended.
     pub fn recover(&self) {
+        // Where nobody has taken note yet that a postmaster was killed, the next one would believe that it lives.
+        let locks = [
+            self.data().join("postmaster.pid"),
+            self.home.join(".s.PGSQL.5432.lock"),
+        ];
+        if locks[0].exists() && self.postmaster().has_ended() {
+            for lock in locks {
+                fs::remove_file(lock).expect("whoever runs the server may remove its files");
+            }
+        }
         self.run(&[]);
     }
 

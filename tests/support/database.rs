@@ -15,6 +15,7 @@ use crate::{
     install::{Install, give_to_server},
     psql::{Psql, Said},
     session::Session,
+    wait::wait_until,
 };
 
 pub struct Db<'c> {
@@ -126,6 +127,21 @@ impl<'c> Db<'c> {
         Session::connect(config.options(options).clone())
     }
 
+    /// A session as superuser, where the server takes connections.
+    pub fn try_session(&self) -> Option<Session> {
+        Session::try_connect(self.cluster.config(&self.name, "postgres")).ok()
+    }
+
+    /// A session as superuser, once the server takes connections again.
+    pub fn revived(&self) -> Session {
+        let mut session = None;
+        wait_until("the server takes connections", || {
+            session = self.try_session();
+            session.is_some()
+        });
+        session.expect("it has been waited for")
+    }
+
     /// A session as superuser in another database of the server.
     pub fn session_in(&self, database: &str) -> Session {
         Session::connect(self.cluster.config(database, "postgres"))
@@ -158,6 +174,18 @@ impl<'c> Db<'c> {
     /// What the server has logged so far.
     pub fn log(&self) -> String {
         self.cluster.log()
+    }
+
+    /// Why the server has ended this backend, as it told its client, which may not have listened, and the log.
+    #[track_caller]
+    pub fn last_words(&self, backend: i64) -> String {
+        let begin = format!("[{backend}] FATAL:  ");
+        let log = self.log();
+        let line = log.lines().rev().find_map(|line| line.split_once(&begin));
+        let (_, words) = line.expect("it was ended with a reason");
+        // In the midst of an inner statement the log says where.
+        let words = words.split(" at character ").next();
+        words.unwrap_or_default().to_owned()
     }
 
     fn host(&self) -> &Path {

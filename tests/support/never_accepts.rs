@@ -1,10 +1,11 @@
 //! A server that keeps a client waiting in a way in which the stand-in can't: it never takes a connection.
 
 use std::{
-    fs,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     time::Duration,
 };
+
+use crate::sockets::connections_being_made;
 
 /// Connections to it are never made: its queue is full, and the kernel lets the next ones wait.
 pub struct NeverAccepts {
@@ -35,13 +36,6 @@ impl NeverAccepts {
 
     /// How many connections are being made at the moment.
     pub fn waiting(&self) -> usize {
-        const SYN_SENT: &str = "02";
-        let remote = format!("0100007F:{:04X}", self.address.port());
-        fs::read_to_string("/proc/net/tcp")
-            .expect("/proc is mounted")
-            .lines()
-            .map(|line| line.split_whitespace().collect::<Vec<_>>())
-            .filter(|fields| fields[2] == remote && fields[3] == SYN_SENT)
-            .count()
+        connections_being_made(self.address)
     }
 }

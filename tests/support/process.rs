@@ -31,6 +31,12 @@ impl Process {
         self.path("").exists()
     }
 
+    /// It runs no more, though whoever has started it may not have noticed yet.
+    pub fn has_ended(self) -> bool {
+        let status = fs::read_to_string(self.path("status"));
+        status.is_err() || status.is_ok_and(|status| field(&status, "State:").starts_with('Z'))
+    }
+
     /// `kill -9`.
     pub fn kill(self) {
         let sent = Command::new("sh")
@@ -46,14 +52,32 @@ impl Process {
 
     /// What it talks through; the files of tables, which PostgreSQL keeps open as it likes, are not counted.
     pub fn pipes_and_sockets(self) -> usize {
+        let open = self.open_files();
+        let talks = |target: &&String| target.starts_with("pipe:") || target.starts_with("socket:");
+        open.iter().filter(talks).count()
+    }
+
+    /// All that it has open, as the kernel names it.
+    pub fn open_files(self) -> Vec<String> {
         fs::read_dir(self.path("fd"))
             .expect("the process lives")
             .filter_map(|file| fs::read_link(file.expect("/proc can be read").path()).ok())
-            .filter(|target| {
-                let target = target.to_string_lossy();
-                target.starts_with("pipe:") || target.starts_with("socket:")
+            .map(|target| target.to_string_lossy().into_owned())
+            .collect()
+    }
+
+    /// Processes that it has started and that are still there.
+    pub fn children(self) -> Vec<Process> {
+        let ours = format!("\nPPid:\t{}\n", self.0);
+        fs::read_dir("/proc")
+            .expect("/proc is mounted")
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .map(Process)
+            .filter(|process| {
+                fs::read_to_string(process.path("status"))
+                    .is_ok_and(|status| status.contains(&ours))
             })
-            .count()
+            .collect()
     }
 
     /// Memory of its own in kB: neither files nor what it shares with the other processes.
@@ -72,15 +96,32 @@ impl Process {
         amount.parse().expect("an amount of kB")
     }
 
-    /// The signals that each thread but the first blocks, bit 0 for signal 1. Threads that end meanwhile are left out.
-    pub fn blocked_signals(self) -> Vec<u64> {
+    /// The signals that its first thread blocks, bit 0 for signal 1.
+    pub fn blocked_by_the_first(self) -> u64 {
+        let status = fs::read_to_string(self.path("status")).expect("the process lives");
+        blocked(&status)
+    }
+
+    /// The signals that each of the others blocks. Threads that end meanwhile are left out.
+    pub fn blocked_by_the_others(self) -> Vec<u64> {
+        let others = self.others();
+        others.iter().map(|status| blocked(status)).collect()
+    }
+
+    /// The names of all threads but the first. One that another part of the server had started would have the server's.
+    pub fn names_of_the_others(self) -> Vec<String> {
+        let others = self.others();
+        let names = others.iter().map(|status| field(status, "Name:"));
+        names.map(str::to_owned).collect()
+    }
+
+    fn others(self) -> Vec<String> {
         self.threads()
             .into_iter()
             .filter(|thread| *thread != self.0.to_string())
             .filter_map(|thread| {
                 fs::read_to_string(self.path(&format!("task/{thread}/status"))).ok()
             })
-            .map(|status| u64::from_str_radix(field(&status, "SigBlk:"), 16).expect("a mask"))
             .collect()
     }
 
@@ -121,6 +162,10 @@ impl Process {
     fn path(self, what: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/{what}", self.0))
     }
+}
+
+fn blocked(status: &str) -> u64 {
+    u64::from_str_radix(field(status, "SigBlk:"), 16).expect("a mask")
 }
 
 fn field<'s>(status: &'s str, name: &str) -> &'s str {

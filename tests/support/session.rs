@@ -32,7 +32,11 @@ impl Finished {
 }
 
 impl Session {
-    pub fn connect(mut config: Config) -> Session {
+    pub fn connect(config: Config) -> Session {
+        Session::try_connect(config).expect("the server takes connections")
+    }
+
+    pub fn try_connect(mut config: Config) -> Result<Session, Error> {
         let notices = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&notices);
         config.notice_callback(move |notice| {
@@ -42,10 +46,10 @@ impl Session {
                 notice.message()
             ));
         });
-        Session {
-            client: config.connect(NoTls).expect("the server takes connections"),
+        Ok(Session {
+            client: config.connect(NoTls)?,
             notices,
-        }
+        })
     }
 
     /// `SELECT embed_missing(…)` with these arguments.
