@@ -8,45 +8,17 @@ use std::{
 
 use support::{Db, Finished, Process, timed};
 
-use crate::fixtures::right;
+use crate::{
+    fixtures::{right, told},
+    load::Load,
+};
 
 /// What a run may gain in memory between its first tenth and its end, in kB.
 const MOST_GROWTH: u64 = 16 * 1024;
 
-#[derive(Clone, Copy, Debug)]
-struct Load {
-    memory_kb: u64,
-    threads: usize,
-    pipes_and_sockets: usize,
-}
-
-impl Load {
-    fn of(backend: Process) -> Load {
-        Load {
-            memory_kb: backend.memory_kb(),
-            threads: backend.threads().len(),
-            pipes_and_sockets: backend.pipes_and_sockets(),
-        }
-    }
-
-    /// Memory at its most, and the rest as it is now: a name is looked up in a thread of its own, for a moment.
-    fn then(self, now: Load) -> Load {
-        Load {
-            memory_kb: self.memory_kb.max(now.memory_kb),
-            ..now
-        }
-    }
-}
-
-fn rows() -> u64 {
-    std::env::var("EB_BIG").map_or(40_000, |rows| {
-        rows.parse().expect("EB_BIG is a number of rows")
-    })
-}
-
 #[test]
 fn a_big_table_costs_the_same_for_each_row() {
-    let rows = rows();
+    let rows = told("EB_BIG", 40_000);
     let db = Db::fresh();
     // Millions of texts that are kept would be the stand-in's memory, in this process; nobody looks at them.
     db.api.set(|config| config.record = false);

@@ -20,6 +20,15 @@ pub fn logs(session: &mut Session, rows: u32) {
     ));
 }
 
+/// A number that the environment may set, for the long form of a story.
+pub fn told(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |value| {
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("{variable} is a number"))
+    })
+}
+
 /// How many rows of the table have a vector.
 pub fn filled(session: &mut Session, table: &str) -> i64 {
     session.number(&format!("SELECT count(embedding) FROM {table}"))

@@ -37,6 +37,8 @@ mod journal;
 mod journal_readers;
 mod key;
 mod limits;
+mod load;
+mod long_runs;
 mod max_duration;
 mod meanwhile;
 mod moments;
