@@ -67,6 +67,12 @@ fuzz:
 audit:
 	@scripts/audit.sh
 
+.PHONY: soak
+# Six minutes or so; each of the variables makes it longer, and EB_SEED draws other schedules.
+soak:
+	@EB_SCHEDULES="$${EB_SCHEDULES:-300}" EB_BATCHES="$${EB_BATCHES:-10000}" EB_SESSIONS="$${EB_SESSIONS:-1000}" \
+		scripts/test.sh 18 schedules:: long_runs::
+
 clean: demo-stop
 	rm -rf $(realpath target/pg) target
 
@@ -84,6 +90,8 @@ help:
 	@echo "make test-upgrade    from servers of 16 and 15 to 18 by pg_upgrade"
 	@echo "make test-17         the same in a chroot of Debian 13, which has 17 (only root can do that, not part of make test)"
 	@echo "make test-big        a million rows: blocks, memory and threads stay flat (some minutes)"
+	@echo "make soak            the long form of what make test tells of faults at random and of long runs (6 minutes;"
+	@echo "                     longer with EB_SCHEDULES=3000, EB_BATCHES=100000, EB_SESSIONS=10000; EB_SEED=n for other faults)"
 	@echo "make bench           how fast it is, see docs/benchmarks.md (a quarter of an hour; ONLY=ceiling,cancel for a part)"
 	@echo "make freeze          before a release: keep its install script for the tests of updates"
 	@echo "make fuzz            the same for 5 minutes, or FUZZ=seconds, with cargo-fuzz and AddressSanitizer"

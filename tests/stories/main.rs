@@ -61,6 +61,7 @@ mod requests;
 mod retries;
 mod retry_rejected;
 mod rows_out_of_reach;
+mod schedules;
 mod sdk;
 mod search;
 mod search_refusals;
