@@ -3,9 +3,8 @@
 
 PG_CONFIG ?= pg_config
 
-.PHONY: build install demo demo-stop test lint unit test-pg15 test-pg16 test-pg17 test-pg18 test-17 reliability test-big bench clean help
-.PHONY: build install demo demo-stop test lint unit test-pg15 test-pg16 test-pg17 test-pg18 test-17 test-big freeze clean help
-.PHONY: build install demo demo-stop test lint unit test-pg15 test-pg16 test-pg17 test-pg18 test-17 test-upgrade test-big freeze clean help
+.PHONY: build install demo demo-stop test lint unit fuzz-short test-pg15 test-pg16 test-pg17 test-pg18 test-upgrade test-17 \
+	test-big soak fuzz audit reliability bench freeze clean help
 .NOTPARALLEL:
 
 build:
@@ -20,8 +19,7 @@ demo:
 demo-stop:
 	@demo/stop.sh
 
-test: lint unit fuzz-short test-pg18 test-pg16 test-pg15
-test: lint unit test-pg18 test-pg16 test-pg15 test-upgrade
+test: lint unit fuzz-short test-pg18 test-pg16 test-pg15 test-upgrade
 
 lint:
 	@scripts/lint.sh
@@ -49,13 +47,12 @@ test-big:
 
 bench:
 	@ONLY="$(ONLY)" BENCH_ROUNDS="$(BENCH_ROUNDS)" BENCH_SCALE="$(BENCH_SCALE)" scripts/bench.sh 18
+
 freeze:
 	@scripts/freeze.sh
 
 # Seconds for both targets.
 FUZZ ?= 300
-
-.PHONY: fuzz fuzz-short
 
 fuzz-short:
 	@scripts/fuzz.sh short 30
@@ -63,11 +60,9 @@ fuzz-short:
 fuzz:
 	@scripts/fuzz.sh long $(FUZZ)
 
-.PHONY: audit
 audit:
 	@scripts/audit.sh
 
-.PHONY: soak
 # Six minutes or so; each of the variables makes it longer, and EB_SEED draws other schedules.
 soak:
 	@EB_SCHEDULES="$${EB_SCHEDULES:-300}" EB_BATCHES="$${EB_BATCHES:-10000}" EB_SESSIONS="$${EB_SESSIONS:-1000}" \
@@ -86,14 +81,14 @@ help:
 	@echo "make unit            tests that need no PostgreSQL"
 	@echo "make fuzz-short      the readers of Google's answers, fed with nonsense for half a minute"
 	@echo "make test-pg18       tests on private servers of one version; also test-pg16, test-pg15"
-	@echo "make reliability     tests on 18 that write docs/reliability.md"
 	@echo "make test-upgrade    from servers of 16 and 15 to 18 by pg_upgrade"
-	@echo "make test-17         the same in a chroot of Debian 13, which has 17 (only root can do that, not part of make test)"
+	@echo "make test-17         the tests in a chroot of Debian 13, which has 17 (only root can do that, not part of make test)"
 	@echo "make test-big        a million rows: blocks, memory and threads stay flat (some minutes)"
 	@echo "make soak            the long form of what make test tells of faults at random and of long runs (6 minutes;"
 	@echo "                     longer with EB_SCHEDULES=3000, EB_BATCHES=100000, EB_SESSIONS=10000; EB_SEED=n for other faults)"
+	@echo "make fuzz            the readers of answers for 5 minutes, or FUZZ=seconds, with cargo-fuzz and AddressSanitizer"
+	@echo "make audit           known vulnerabilities of the dependencies; fetches RustSec's advisories from GitHub"
+	@echo "make reliability     tests on 18 that write docs/reliability.md"
 	@echo "make bench           how fast it is, see docs/benchmarks.md (a quarter of an hour; ONLY=ceiling,cancel for a part)"
 	@echo "make freeze          before a release: keep its install script for the tests of updates"
-	@echo "make fuzz            the same for 5 minutes, or FUZZ=seconds, with cargo-fuzz and AddressSanitizer"
-	@echo "make audit           known vulnerabilities of the dependencies; fetches RustSec's advisories from GitHub"
 	@echo "make clean           remove target/, with the private servers"

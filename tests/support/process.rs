@@ -138,6 +138,15 @@ impl Process {
     pub fn memory_has(self, words: &str) -> Option<usize> {
         let memory = File::open(self.path("mem")).ok()?;
         let maps = fs::read_to_string(self.path("maps")).expect("the process lives");
+        let mut regions = Vec::new();
+        for map in maps.lines().filter(|map| map.contains(" rw-p ")) {
+            let (range, _) = map.split_once(' ').expect("a range and more");
+            let (from, to) = range.split_once('-').expect("two addresses");
+            let [from, to] = [from, to].map(|hex| u64::from_str_radix(hex, 16).expect("hex"));
+            let mut region = vec![0; (to - from) as usize];
+            memory.read_exact_at(&mut region, from).ok()?;
+            regions.push(region);
+        }
         // It looks through megabytes quicker than tests do that are built without optimisation.
         let mut grep = Command::new("grep")
             .args(["--text", "--only-matching", "--fixed-strings", "--", words])
@@ -146,12 +155,7 @@ impl Process {
             .spawn()
             .expect("grep can be run");
         let mut input = grep.stdin.take().expect("its input is a pipe");
-        for map in maps.lines().filter(|map| map.contains(" rw-p ")) {
-            let (range, _) = map.split_once(' ').expect("a range and more");
-            let (from, to) = range.split_once('-').expect("two addresses");
-            let [from, to] = [from, to].map(|hex| u64::from_str_radix(hex, 16).expect("hex"));
-            let mut region = vec![0; (to - from) as usize];
-            memory.read_exact_at(&mut region, from).ok()?;
+        for region in regions {
             input.write_all(&region).expect("grep reads all");
         }
         drop(input);
