@@ -55,7 +55,9 @@ impl Api {
 
 impl Drop for Api {
     fn drop(&mut self) {
-        // It fails where it has ended already.
+        if let Ok(Some(status)) = self.process.try_wait() {
+            eprintln!("the stand-in has ended before: {status}");
+        }
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
