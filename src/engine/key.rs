@@ -27,6 +27,8 @@ pub enum KeyFault {
     Missing {
         path: String,
     },
+    /// No such file, and no place in the file system: perhaps the key itself, so it is not repeated.
+    NotAPath,
     Unreadable {
         path: String,
         error: io::Error,
@@ -70,6 +72,7 @@ impl ApiKey {
 
     fn from_file(path: &str) -> Result<ApiKey, KeyFault> {
         let unreadable = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound if !path.contains('/') => KeyFault::NotAPath,
             io::ErrorKind::NotFound => KeyFault::Missing { path: path.into() },
             _ => KeyFault::Unreadable {
                 path: path.into(),
@@ -148,6 +151,7 @@ impl fmt::Display for KeyFault {
         match self {
             Self::NotSet => write!(f, "no API key is set"),
             Self::Missing { path } => write!(f, "API key file \"{path}\" does not exist"),
+            Self::NotAPath => write!(f, "API key file does not exist: what is set is not a path"),
             Self::Unreadable { path, error } => {
                 write!(f, "could not read API key file \"{path}\": {error}")
             }

@@ -241,7 +241,7 @@ fn example(argument: &str) -> String {
 
 fn key_parts(fault: KeyFault) -> Parts {
     let code = match fault {
-        KeyFault::Missing { .. } => ERRCODE_UNDEFINED_FILE,
+        KeyFault::Missing { .. } | KeyFault::NotAPath => ERRCODE_UNDEFINED_FILE,
         _ => ERRCODE_CONFIG_FILE_ERROR,
     };
     let hint = match &fault {
@@ -249,6 +249,7 @@ fn key_parts(fault: KeyFault) -> Parts {
         KeyFault::Missing { .. } | KeyFault::Unreadable { .. } | KeyFault::NotARegularFile { .. } => {
             "the file must be on the server and readable by the operating system user that Postgres runs as".into()
         }
+        KeyFault::NotAPath => "set embedding_backfill.api_key_file to the path of a file with the key, not to the key".into(),
         KeyFault::NotSet => "put the key into a file of mode 0600 owned by the server's user, then: LOAD 'embedding_backfill'; ALTER SYSTEM SET embedding_backfill.api_key_file = '/path/to/key'; SELECT pg_reload_conf();".into(),
         _ => "the file must hold the key alone; keys are made in Google AI Studio".into(),
     };
