@@ -6,7 +6,9 @@ use support::{Db, Finished, Session, Space, Trial, denied};
 use crate::fixtures::logs;
 
 /// Each tries to end the place where it stands and to begin a statement, a row or a comment of its own.
-const PAYLOADS: [&str; 16] = [
+const PAYLOADS: [&str; 18] = [
+    "body FROM logs; DELETE FROM victim; SELECT body",
+    "true; DELETE FROM victim; SELECT true",
     "'; DROP TABLE victim; --",
     "\"; DROP TABLE victim; --",
     "x'); DROP TABLE victim; --",
@@ -53,7 +55,7 @@ fn an_expression_is_one_and_no_more() {
     let mut session = victim(&db);
     let (mut tried, mut seen) = (0, String::new());
     // The last three happen to be an operator, or a literal from their first quote to their last.
-    for payload in &PAYLOADS[..13] {
+    for payload in &PAYLOADS[..15] {
         for argument in ["content", "source_filter"] {
             for call in [
                 format!("SELECT FROM embed_plan('logs', {argument} => $1)"),

@@ -39,22 +39,30 @@ pub fn talkative() -> Cluster {
 
 /// What clients were told and could look at, gathered to be searched.
 #[derive(Default)]
-pub struct Told(String);
+pub struct Told {
+    seen: String,
+    errors: String,
+}
 
 impl Told {
     pub fn add<T>(&mut self, result: Result<T, postgres::Error>) {
         if let Err(error) = result {
-            self.0 += &format!("{error:?}\n");
+            self.errors += &format!("{error:?}\n");
         }
+    }
+
+    /// Whether an error had these words.
+    pub fn says(&self, words: &str) -> bool {
+        self.errors.contains(words)
     }
 
     /// What this session was told since the last look, and what it can see of others.
     pub fn look(&mut self, session: &mut Session) {
-        self.0 += &session.notices().join("\n");
-        self.0 +=
+        self.seen += &session.notices().join("\n");
+        self.seen +=
             &session.text("SELECT coalesce(string_agg(a::text, ''), '') FROM pg_stat_activity a");
         for view in ["runs", "progress", "rejects"] {
-            self.0 += &session.text(&format!(
+            self.seen += &session.text(&format!(
                 "SELECT coalesce(string_agg(v::text, ''), '') FROM embedding_backfill.{view} v"
             ));
         }
@@ -63,10 +71,10 @@ impl Told {
     /// Looks for the key there, and in all that the server keeps of it.
     pub fn has_no_key(mut self, cluster: &Cluster, db: &Db, session: &mut Session) {
         self.look(session);
-        self.0 += &session.text("SELECT string_agg(s::text, '') FROM pg_settings s");
+        self.seen += &session.text("SELECT string_agg(s::text, '') FROM pg_settings s");
         if Install::get().offers("pg_stat_statements") {
             session.run("CREATE EXTENSION pg_stat_statements");
-            self.0 += &session.text("SELECT string_agg(s::text, '') FROM pg_stat_statements s");
+            self.seen += &session.text("SELECT string_agg(s::text, '') FROM pg_stat_statements s");
         }
         let log = cluster.log();
         assert!(
@@ -84,7 +92,8 @@ impl Told {
         assert!(dump.contains("api_key_file"), "no dump: {dump}");
         for (place, text) in [
             ("the server's log", &log),
-            ("what a session can see", &self.0),
+            ("an error", &self.errors),
+            ("what a session can see", &self.seen),
             ("a dump", &dump),
         ] {
             if let Some(at) = text.find(SENTINEL) {

@@ -69,6 +69,10 @@ fn no_failure_brings_the_key_to_light() {
     ] {
         with("api_key_file", &file(name, &content), &mut told);
     }
+    // A likely slip: the key in place of its file's path. Whoever may call, and may not see the setting, must not read it there.
+    let slip = "AIza-a-key-for-a-path";
+    with("api_key_file", slip, &mut told);
+    assert!(!told.says(slip), "a key in place of a path is shown");
 
     let (authority, other) = (Authority::new("ours"), Authority::new("theirs"));
     let trust = file("ca.pem", authority.pem().as_bytes());
@@ -101,10 +105,12 @@ fn no_failure_brings_the_key_to_light() {
         // The statement that sets it is another matter: whoever types a key into SQL has it in the log.
         let url = url.replace("KEY", "a-key-in-a-url");
         with("base_url", &url, &mut told);
+        assert!(!told.says("a-key-in-a-url"), "a key in a URL is shown");
     }
     with("ca_file", &file("no.pem", key.as_bytes()), &mut told);
     with("proxy", "http://user:a-password@127.0.0.1:1", &mut told);
     with("proxy", "a-password", &mut told);
+    assert!(!told.says("a-password"), "a proxy's password is shown");
 
     // An answer that never comes: cancelled, timed out, and a client and a backend that are gone.
     always(&db, Reply::Hang);
