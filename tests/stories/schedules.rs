@@ -181,7 +181,7 @@ impl Scene<'_> {
     /// An answer is written, and only to a row without a vector; or others touched its row while it was under way; or its call was
     /// rolled back, or ended:
     ///
-    ///     answers <= written + touched + rolled back + 4 * concurrency * batch for each end that does not wait for answers
+    ///     answers <= written + touched + rolled back + answers to CALLs that did not wait for more
     ///
     /// For each of these answers Google may have billed others that did not arrive:
     ///

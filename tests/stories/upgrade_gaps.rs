@@ -39,8 +39,8 @@ const CHANGES: &[Change] = &[
         gap: "journal_started_idx",
     },
     Change {
-        now: "r.at, r.content_md5",
-        next: "r.at, r.content_md5, r.at AS since",
+        now: "END AS content_md5",
+        next: "END AS content_md5, r.at AS since",
         update: "@CREATE VIEW embedding_backfill.rejects",
         gap: "since",
     },

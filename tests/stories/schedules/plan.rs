@@ -149,11 +149,13 @@ impl Plan {
         2 * self.concurrency * batch
     }
 
-    /// Texts that were paid for and are not written when a CALL ends: what is read ahead, twice, since what a step writes is not
-    /// committed yet when the next texts go out.
+    /// Texts that were paid for and are not written where a CALL does not wait for its answers: those since its last commit, so
+    /// at most all that it got.
     pub fn lost(&self) -> u64 {
         let ended = self.steps.iter().filter(|step| step.end.loses_answers());
-        ended.map(|step| 2 * self.read_ahead(step.batch)).sum()
+        ended
+            .map(|step| step.answers.unwrap_or_default() * step.batch)
+            .sum()
     }
 
     /// Texts in a request.
