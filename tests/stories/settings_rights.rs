@@ -132,11 +132,7 @@ fn an_ordinary_user_can_not_read_them() {
             format!("SHOW embedding_backfill.{setting}"),
             format!("SELECT current_setting('embedding_backfill.{setting}', true)"),
         ] {
-            denied(
-                session.query(&query, &[]),
-                "42501",
-                "permission denied to examine",
-            );
+            denied(session.query(&query, &[]), "42501", "examine");
         }
     }
     let shown = "SELECT coalesce(string_agg(name, ' ' ORDER BY name), '') FROM pg_settings
