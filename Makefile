@@ -5,7 +5,13 @@ PG_CONFIG ?= pg_config
 
 .PHONY: build install demo demo-stop test lint unit fuzz-short test-pg15 test-pg16 test-pg17 test-pg18 test-upgrade test-17 \
 	test-big soak fuzz audit reliability bench freeze clean help
+PACKAGE_FOR = $(filter-out pg_config,$(PG_CONFIG))
+
+.PHONY: all build install demo demo-stop test lint unit test-pg15 test-pg16 test-pg17 test-pg18 test-17 test-upgrade test-big package tarball dist package-test freeze clean help
 .NOTPARALLEL:
+
+# PGXN's client asks for all.
+all: build
 
 build:
 	@scripts/extension.sh build "$(PG_CONFIG)"
@@ -47,6 +53,17 @@ test-big:
 
 bench:
 	@ONLY="$(ONLY)" BENCH_ROUNDS="$(BENCH_ROUNDS)" BENCH_SCALE="$(BENCH_SCALE)" scripts/bench.sh 18
+package:
+	@packaging/deb.sh $(PACKAGE_FOR)
+
+tarball:
+	@packaging/tarball.sh "$(PG_CONFIG)"
+
+dist:
+	@packaging/dist.sh
+
+package-test:
+	@packaging/test.sh
 
 freeze:
 	@scripts/freeze.sh
@@ -90,5 +107,9 @@ help:
 	@echo "make audit           known vulnerabilities of the dependencies; fetches RustSec's advisories from GitHub"
 	@echo "make reliability     tests on 18 that write docs/reliability.md"
 	@echo "make bench           how fast it is, see docs/benchmarks.md (a quarter of an hour; ONLY=ceiling,cancel for a part)"
+	@echo "make package         a .deb for each of the distribution's PostgreSQLs that has its headers here (or PG_CONFIG)"
+	@echo "make tarball         an archive of the built extension with a script that installs it (PG_CONFIG)"
+	@echo "make dist            archives of the sources, the zip for PGXN"
+	@echo "make package-test    installs and tries all of these (only root can do that)"
 	@echo "make freeze          before a release: keep its install script for the tests of updates"
 	@echo "make clean           remove target/, with the private servers"

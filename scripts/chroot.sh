@@ -58,10 +58,10 @@ in_chroot() {
         done
         shift
         cp --dereference /etc/resolv.conf "$chroot/etc/resolv.conf"
-        # Copied, since packages that are installed in there write to the directory.
-        if [ -f /etc/ssl/certs/ca-certificates.crt ]; then
-            mkdir -p "$chroot/etc/ssl/certs"
-            cp --dereference /etc/ssl/certs/ca-certificates.crt "$chroot/etc/ssl/certs/"
-        fi
+        # Copies, since packages write there: what this machine trusts must stay its own affair.
+        mkdir -p "$chroot/etc/ssl/certs" "$chroot/usr/local/share/ca-certificates"
+        for trusted in /etc/ssl/certs/ca-certificates.crt /usr/local/share/ca-certificates/*.crt; do
+            [ ! -e "$trusted" ] || cp --dereference "$trusted" "$chroot$trusted"
+        done
         exec env HOME=/root TMPDIR=/tmp chroot "$chroot" "$@"' in_chroot "$writes" "$1" "${binds[@]}" -- "${@:2}"
 }

@@ -49,7 +49,7 @@ install_built() {
     install -m 755 "$built" "$library/embedding_backfill.so"
     install -m 644 "$root/embedding_backfill.control" "$root"/sql/embedding_backfill--*.sql "$extension/"
 
-    say "installed for $version"
+    say "installed for $version${DESTDIR:+ under $DESTDIR}"
     [ -n "${DESTDIR:-}" ] || [ -e "$extension/vector.control" ] ||
         say "pgvector is not installed there yet, as with: apt-get install postgresql-$major-pgvector"
 }

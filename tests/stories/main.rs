@@ -56,6 +56,7 @@ mod races;
 mod readme;
 mod rejects;
 mod reliability_page;
+mod release;
 mod reports;
 mod requests;
 mod retries;

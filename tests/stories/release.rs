@@ -1,0 +1,52 @@
+//! What a release is made of says the same version everywhere, and archives of it hold what they name.
+
+use std::{fs, path::Path};
+
+use serde_json::Value;
+
+use crate::upgrade::this_version;
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+fn read(file: &str) -> String {
+    fs::read_to_string(format!("{ROOT}/{file}")).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+#[test]
+fn every_file_names_the_same_version() {
+    let version = this_version();
+    let cargo = format!("[package]\nname = \"embedding_backfill\"\nversion = \"{version}\"\n");
+    assert!(read("Cargo.toml").starts_with(&cargo), "Cargo.toml");
+    let locked = format!("name = \"embedding_backfill\"\nversion = \"{version}\"\n");
+    assert!(read("Cargo.lock").contains(&locked), "Cargo.lock");
+    let changes = read("CHANGELOG.md");
+    let newest = changes
+        .lines()
+        .find(|line| line.starts_with("## ["))
+        .unwrap();
+    assert!(newest.starts_with(&format!("## [{version}]")), "{newest}");
+}
+
+// By PGXN's Meta Spec 1.0.0, which refuses a release without these.
+#[test]
+fn the_distribution_is_described_for_pgxn() {
+    let version = this_version();
+    let meta: Value = serde_json::from_str(&read("META.json")).unwrap();
+    assert_eq!(meta["name"], "embedding_backfill");
+    assert_eq!(meta["version"], *version);
+    assert_eq!(meta["meta-spec"]["version"], "1.0.0");
+    assert_eq!(meta["license"], "mit");
+    for text in ["abstract", "maintainer"] {
+        assert!(
+            meta[text].as_str().is_some_and(|text| !text.is_empty()),
+            "{text}"
+        );
+    }
+    let extension = &meta["provides"]["embedding_backfill"];
+    assert_eq!(extension["version"], *version);
+    for file in ["file", "docfile"] {
+        let file = extension[file].as_str().unwrap();
+        assert!(Path::new(ROOT).join(file).exists(), "{file}");
+    }
+    assert!(extension["file"].as_str().unwrap().contains(&version));
+}
