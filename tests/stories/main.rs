@@ -83,4 +83,5 @@ mod vector_space;
 mod verify;
 mod verify_calls;
 mod verify_faults;
+mod versions;
 mod waiting;
