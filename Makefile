@@ -2,12 +2,11 @@
 # All else needs no PostgreSQL: it makes its own under target/.
 
 PG_CONFIG ?= pg_config
-
-.PHONY: build install demo demo-stop test lint unit fuzz-short test-pg15 test-pg16 test-pg17 test-pg18 test-upgrade test-17 \
-	test-big soak fuzz audit reliability bench freeze clean help
+# Where none is named, all that the machine has.
 PACKAGE_FOR = $(filter-out pg_config,$(PG_CONFIG))
 
-.PHONY: all build install demo demo-stop test lint unit test-pg15 test-pg16 test-pg17 test-pg18 test-17 test-upgrade test-big package tarball dist package-test freeze clean help
+.PHONY: all build install demo demo-stop test lint unit fuzz-short test-pg15 test-pg16 test-pg17 test-pg18 test-upgrade test-17 \
+	test-big soak fuzz audit reliability bench package tarball dist package-test freeze clean help
 .NOTPARALLEL:
 
 # PGXN's client asks for all.
@@ -53,6 +52,7 @@ test-big:
 
 bench:
 	@ONLY="$(ONLY)" BENCH_ROUNDS="$(BENCH_ROUNDS)" BENCH_SCALE="$(BENCH_SCALE)" scripts/bench.sh 18
+
 package:
 	@packaging/deb.sh $(PACKAGE_FOR)
 
