@@ -79,7 +79,12 @@ impl<'a> Cursor<'a> {
                 self.at += values.byte_offset();
                 Ok(value)
             }
-            Some(Err(error)) => Err(self.malformed(error.to_string())),
+            Some(Err(error)) => {
+                // Its line and column count from here, which says nothing.
+                let words = error.to_string();
+                let reason = words.split(" at line ").next();
+                Err(self.malformed(reason.unwrap_or_default()))
+            }
             None => Err(self.malformed("the end of the text")),
         }
     }

@@ -76,7 +76,7 @@ fn once<T>(
     read: impl FnOnce(&mut Cursor) -> Result<T, Malformed>,
 ) -> Result<(), Malformed> {
     match place {
-        Some(_) => Err(cursor.malformed(format!("{key} once more"))),
+        Some(_) => Err(cursor.malformed(format!("{key} comes twice"))),
         None => {
             *place = Some(read(cursor)?);
             Ok(())

@@ -2,11 +2,15 @@
 //! project is unsafe but `parser` and what pgrx's own macros write.
 #![allow(unsafe_code)]
 
+mod abort;
+
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use pgrx::pg_sys;
+
+pub use abort::{on_abort, on_abort_of_any};
 
 /// Runs `f` with a search_path of `pg_catalog, pg_temp`, so that a catalog query means what it says
 /// whatever the caller's search_path has in front.
@@ -265,61 +269,5 @@ pub fn without_context<R>(f: impl FnOnce() -> R) -> R {
         pg_sys::error_context_stack = context;
         pg_sys::debug_query_string = statement;
         result
-    }
-}
-
-/// Calls `callback` at each abort of a transaction, and with its number of a part of one, under the
-/// conditions of `on_abort`; it may log.
-pub fn on_abort_of_any(callback: fn(Option<u32>)) {
-    // SAFETY: as in `on_abort`.
-    unsafe {
-        pg_sys::RegisterXactCallback(Some(at_abort_of_all), callback as *mut _);
-        pg_sys::RegisterSubXactCallback(Some(at_abort_of_part), callback as *mut _);
-    }
-}
-
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn at_abort_of_all(
-    event: pg_sys::XactEvent::Type,
-    callback: *mut core::ffi::c_void,
-) {
-    if event == pg_sys::XactEvent::XACT_EVENT_ABORT {
-        // SAFETY: `on_abort_of_any` put a `fn(Option<u32>)` there.
-        let callback: fn(Option<u32>) = unsafe { std::mem::transmute(callback) };
-        callback(None);
-    }
-}
-
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn at_abort_of_part(
-    event: pg_sys::SubXactEvent::Type,
-    part: pg_sys::SubTransactionId,
-    _whole: pg_sys::SubTransactionId,
-    callback: *mut core::ffi::c_void,
-) {
-    if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
-        // SAFETY: as above.
-        let callback: fn(Option<u32>) = unsafe { std::mem::transmute(callback) };
-        callback(Some(part));
-    }
-}
-
-/// Calls `callback` at each abort of a transaction in this backend, from inside the abort: it may
-/// only drop memory, never raise an error or run a query.
-pub fn on_abort(callback: fn()) {
-    // SAFETY: `at_transaction_end` has the signature Postgres asks for, and the library is never
-    // unloaded; a function pointer fits the argument.
-    unsafe { pg_sys::RegisterXactCallback(Some(at_transaction_end), callback as *mut _) }
-}
-
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn at_transaction_end(
-    event: pg_sys::XactEvent::Type,
-    callback: *mut core::ffi::c_void,
-) {
-    if event == pg_sys::XactEvent::XACT_EVENT_ABORT {
-        // SAFETY: `on_abort` put a `fn()` there.
-        let callback: fn() = unsafe { std::mem::transmute(callback) };
-        callback();
     }
 }
