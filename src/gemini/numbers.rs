@@ -109,11 +109,10 @@ fn quick(value: u64, exponent: i64) -> Option<f32> {
         true => value as i64 as f64 / ten,
         false => value as i64 as f64 * ten,
     };
-    // Just in the middle of two f32 it may have been rounded to there; below the normal ones the middle is
-    // somewhere else.
+    // Just in the middle of two f32 it may have been rounded to there. None is so small that f32 has fewer
+    // digits for it: 10^-22 is the least.
     let halfway = number.to_bits() & 0x1fff_ffff == 0x1000_0000;
-    let normal = number == 0.0 || number >= f64::from(f32::MIN_POSITIVE);
-    (normal && !halfway).then_some(number as f32)
+    (!halfway).then_some(number as f32)
 }
 
 #[cfg(test)]
