@@ -9,6 +9,7 @@ unset "${!PG@}"
 [ "${API:-standin}" = standin ] || [ "$API" = google ] || die "API=$API is not known: standin (the default) or google"
 [ "${API:-}" != google ] || [ -n "${GEMINI_API_KEY:-}" ] || die "API=google needs your key in GEMINI_API_KEY"
 
+need_tools rustfmt
 pg_config=$(tests/support/postgres.sh 18)
 scripts/extension.sh install "$pg_config"
 bin=$("$pg_config" --bindir)

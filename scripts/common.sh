@@ -15,10 +15,35 @@ die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 # need PROGRAM HOW: stops and names the command that installs what is missing.
 need() { "$1" --version >/dev/null 2>&1 || die "$1 is missing; install it with: $2"; }
 
-need_rust() {
-    need cargo "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
+# Where more than one thing may be missing, all of it is named at once: want notes the packages that have what a command looks
+# for in vain, all_there stops if there were any.
+packages=() commands=()
+want() { "${@:2}" >/dev/null 2>&1 || packages+=("$1"); }
+want_compiler() {
+    want "gcc libc6-dev" cc --version
+    ! cc --version >/dev/null 2>&1 || want libc6-dev test -e "$(cc -print-file-name=crt1.o)"
+}
+want_rust() {
     local component
-    for component in "$@"; do need "$component" "rustup component add ${component/cargo-/}"; done
+    if ! cargo --version >/dev/null 2>&1; then
+        commands+=("curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh")
+        return
+    fi
+    for component in "$@"; do
+        "$component" --version >/dev/null 2>&1 || commands+=("rustup component add ${component/cargo-/}")
+    done
+}
+all_there() {
+    [ ${#packages[@]} = 0 ] || commands=("apt-get install ${packages[*]}" "${commands[@]}")
+    [ ${#commands[@]} = 0 ] || die "something is missing; install it with:$(printf '\n    %s' "${commands[@]}")"
+}
+
+# need_tools [COMPONENT...]: what makes private servers and builds for them, with these components of Rust.
+need_tools() {
+    want "python3 python3-venv" python3 --version
+    want_compiler
+    want_rust "$@"
+    all_there
 }
 
 # libFuzzer is C++; all else is not.
@@ -54,16 +79,18 @@ open_directory() {
 }
 
 # bindgen reads PostgreSQL's headers with libclang: the machine's own, else the one that the test servers brought.
+wheels_libclang() { compgen -G "$pg/venv/lib/python3*/site-packages/clang/native" | head -n 1; }
+has_libclang() {
+    [ -n "${LIBCLANG_PATH:-}" ] || [ -n "$(wheels_libclang)" ] ||
+        [ -n "$(find /usr/lib* /usr/local/lib* \( -name 'libclang.so*' -o -name 'libclang-[0-9]*.so*' \) -print -quit)" ]
+}
 set_libclang() {
-    [ -z "${LIBCLANG_PATH:-}" ] || return 0
     local native
-    native=$(compgen -G "$pg/venv/lib/python3*/site-packages/clang/native" | head -n 1) || true
-    if [ -n "$native" ]; then
+    native=$(wheels_libclang) || true
+    if [ -z "${LIBCLANG_PATH:-}" ] && [ -n "$native" ]; then
         # That one comes without the compiler's own headers, such as stddef.h.
         LIBCLANG_PATH=$native BINDGEN_EXTRA_CLANG_ARGS=-I$(cc -print-file-name=include)
         export LIBCLANG_PATH BINDGEN_EXTRA_CLANG_ARGS
-    elif [ -z "$(find /usr/lib* /usr/local/lib* \( -name 'libclang.so*' -o -name 'libclang-[0-9]*.so*' \) -print -quit)" ]; then
-        die "libclang is missing; install it with: apt-get install libclang-dev"
     fi
 }
 

@@ -22,12 +22,15 @@ build() {
     # What `make` built serves `sudo make install` too, where there is often no cargo.
     [ ! -e "$built" ] || [ -n "$(find Cargo.toml Cargo.lock src -newer "$built" -print -quit)" ] || return 0
 
-    need_rust rustfmt
-    need cc "apt-get install gcc libc6-dev"
-    [ -e "$(cc -print-file-name=crt1.o)" ] ||
-        die "the C library's headers are missing; install them with: apt-get install libc6-dev"
-    [ -e "$("$pg_config" --includedir-server)/postgres.h" ] ||
-        die "the headers of $version are missing; install them with: apt-get install postgresql-server-dev-$major"
+    want_compiler
+    want_rust rustfmt
+    if [ -e "$("$pg_config" --includedir-server)/postgres.h" ]; then
+        want libclang-dev has_libclang
+    else
+        # It brings libclang.
+        packages+=("postgresql-server-dev-$major")
+    fi
+    all_there
     set_libclang
 
     say "building embedding_backfill for $version (2 to 3 minutes the first time)"

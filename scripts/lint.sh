@@ -5,8 +5,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$root"
 
-need_rust rustfmt cargo-clippy
-need cc "apt-get install gcc libc6-dev"
+need_tools rustfmt cargo-clippy
 PGRX_PG_CONFIG_PATH=$(tests/support/postgres.sh 18)
 export PGRX_PG_CONFIG_PATH
 set_libclang
