@@ -181,6 +181,19 @@ fn an_update_that_takes_grants_away_is_found() {
     fails(&this, &next, "permission denied for function embed_missing");
 }
 
+// All rights that the function has become the extension's own then, so that pg_dump leaves the user's grant out.
+#[test]
+fn an_update_that_takes_grants_for_its_own_is_found() {
+    let (this, next) = (this_version(), name("swallows"));
+    let mut scripts = Scripts::default();
+    scripts.add(&next, &this_script());
+    scripts.add(
+        &format!("{this}--{next}"),
+        "REVOKE EXECUTE ON FUNCTION @extschema@.embed_missing(regclass, integer, text, name, text, text) FROM PUBLIC;",
+    );
+    fails(&this, &next, "rights at first");
+}
+
 #[test]
 fn an_update_that_loses_a_run_is_found() {
     let (this, next) = (this_version(), name("loses"));

@@ -12,6 +12,7 @@ use std::{
 /// One installation: where its programs and extensions are.
 pub struct Install {
     bindir: PathBuf,
+    libdir: PathBuf,
     sharedir: PathBuf,
 }
 
@@ -59,6 +60,7 @@ impl Install {
         };
         Install {
             bindir: ask("--bindir").into(),
+            libdir: ask("--pkglibdir").into(),
             sharedir: ask("--sharedir").into(),
         }
     }
@@ -76,6 +78,11 @@ impl Install {
     /// Where `CREATE EXTENSION` looks for a file of this name.
     pub fn extension_file(&self, name: &str) -> PathBuf {
         self.sharedir.join("extension").join(name)
+    }
+
+    /// Where the server looks for a library of this name.
+    pub fn library_file(&self, name: &str) -> PathBuf {
+        self.libdir.join(name)
     }
 
     /// A program of the installation, run under the tests' own account: psql.
