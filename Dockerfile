@@ -6,7 +6,7 @@ ARG PG_MAJOR=18
 FROM pgvector/pgvector:pg${PG_MAJOR} AS build
 ARG PG_MAJOR
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends gcc libc6-dev make libclang-dev postgresql-server-dev-${PG_MAJOR}
+    && apt-get install -y --no-install-recommends ca-certificates gcc libc6-dev libclang-dev make postgresql-server-dev-${PG_MAJOR}
 # The toolchain of an older Debian works on a newer one, not the other way round.
 COPY --from=rust:1-slim-bookworm /usr/local/rustup /usr/local/rustup
 COPY --from=rust:1-slim-bookworm /usr/local/cargo /usr/local/cargo

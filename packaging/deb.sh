@@ -73,7 +73,7 @@ package() {
     doc=$directory/usr/share/doc/$name
     stage "$pg_config" "$directory" "usr/lib/postgresql/$major/lib" "usr/share/postgresql/$major/extension"
     mkdir -p "$doc"
-    install -m 644 README.md docs/*.md "$doc/"
+    install -m 644 README.md docs/*.md docs/rooms.svg "$doc/"
     gzip -9n <CHANGELOG.md >"$doc/changelog.gz"
     gzip -9n >"$doc/changelog.Debian.gz" <<END
 embedding-backfill ($version-1~$release) $codename; urgency=medium
