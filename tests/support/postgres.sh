@@ -28,7 +28,7 @@ case $1 in
         echo "$pg/15/usr/lib/postgresql/15/bin/pg_config"
         ;;
     17)
-        python_packages
+        servers
         "$root/tests/support/postgres-17.sh" "$pg/17"
         echo "$pg/17/pg_config"
         ;;
