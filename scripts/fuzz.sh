@@ -10,7 +10,7 @@ cd "$root"
 targets=(answer error_body)
 seconds=$(($2 / ${#targets[@]}))
 
-need_rust cargo-clippy
+need_tools cargo-clippy
 need_cxx
 
 # What every run is told; what it finds is shown, and kept where git does not look.
