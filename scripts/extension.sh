@@ -17,7 +17,7 @@ built=$root/target/extension/$(tr -cs 'A-Za-z0-9.\n' '-' <<<"$version")/embeddin
 
 build() {
     local started
-    started=$(date +%s)
+    started=$(date +%s.%N)
     cd "$root"
     # What `make` built serves `sudo make install` too, where there is often no cargo.
     [ ! -e "$built" ] || [ -n "$(find Cargo.toml Cargo.lock src -newer "$built" -print -quit)" ] || return 0
