@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 mod abort;
+mod relation;
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -11,6 +12,7 @@ use std::time::Duration;
 use pgrx::pg_sys;
 
 pub use abort::{on_abort, on_abort_of_any};
+pub use relation::{lock_relation, takes_what_it_is_given};
 
 /// Runs `f` with a search_path of `pg_catalog, pg_temp`, so that a catalog query means what it says
 /// whatever the caller's search_path has in front.
@@ -223,12 +225,6 @@ unsafe fn find_setting(name: &CStr) -> *mut pg_sys::config_generic {
             })
             .unwrap_or(std::ptr::null_mut())
     }
-}
-
-/// Keeps others from changing or dropping a relation until the transaction ends, as an UPDATE does.
-pub fn lock_relation(oid: pg_sys::Oid) {
-    // SAFETY: takes any OID; one that is gone is locked all the same.
-    unsafe { pg_sys::LockRelationOid(oid, pg_sys::RowExclusiveLock as i32) }
 }
 
 /// Frees the rows of the last cursor fetch, which Postgres would keep until the SPI session ends. To be
