@@ -41,9 +41,13 @@ struct Part<'a> {
 }
 
 impl Purpose {
-    /// The path below the base URL.
+    /// The path below the base URL. Google's answers are made to be read by people, a line for each number, where
+    /// nobody says otherwise; see its page on system parameters.
     pub fn path(&self) -> String {
-        format!("/models/{}:batchEmbedContents", self.model.name)
+        format!(
+            "/models/{}:batchEmbedContents?prettyPrint=false",
+            self.model.name
+        )
     }
 
     pub fn body(&self, texts: &[String]) -> serde_json::Result<Vec<u8>> {

@@ -17,7 +17,7 @@ fn a_request_is_what_google_documents() {
     let request = &requests[0];
     assert_eq!(
         request.path,
-        "/v1beta/models/gemini-embedding-2:batchEmbedContents"
+        "/v1beta/models/gemini-embedding-2:batchEmbedContents?prettyPrint=false"
     );
     assert_eq!(request.header("x-goog-api-key"), Some(db.key().as_str()));
     assert_eq!(request.texts(), [prompt("entry 1 naïve café")]);
@@ -40,7 +40,7 @@ fn gemini_embedding_001_is_told_the_task_and_scaled_to_unit_length() {
 
     assert_eq!(
         db.api.requests()[0].path,
-        "/v1beta/models/gemini-embedding-001:batchEmbedContents"
+        "/v1beta/models/gemini-embedding-001:batchEmbedContents?prettyPrint=false"
     );
     assert_eq!(
         Space::GEMINI_1.holds(&mut session, "logs", "body", "embedding"),

@@ -1,10 +1,10 @@
 //! The answer with the vectors, laid out byte for byte as Google lays it out: indented by two, one float a line in its
-//! shortest form.
+//! shortest form; or, for who asks for it, without any white space.
 
 use std::io::{self, Write};
 
 use crate::embed::Text;
-use crate::floats::{ALONE, IN_BATCH, write_blocks, write_values};
+use crate::floats::{ALONE, COMPACT, IN_BATCH, write_blocks, write_values};
 use crate::models::Model;
 use crate::oracle::{BLOCK, Recipe};
 use crate::response::Response;
@@ -17,6 +17,7 @@ pub struct Answer {
     pub tokens: u64,
     /// `:embedContent` answers `embedding`, `:batchEmbedContents` a list `embeddings`.
     pub batch: bool,
+    pub pretty: bool,
 }
 
 impl Answer {
@@ -25,13 +26,17 @@ impl Answer {
         response: &mut Response<W>,
         semantics: &Semantics,
     ) -> io::Result<()> {
+        let layout = |pretty: &'static [u8], compact: &'static [u8]| match self.pretty {
+            true => pretty,
+            false => compact,
+        };
         response.body().extend(match self.batch {
-            true => b"{\n  \"embeddings\": [\n    ".as_slice(),
-            false => b"{\n  \"embedding\": ",
+            true => layout(b"{\n  \"embeddings\": [\n    ", b"{\"embeddings\":["),
+            false => layout(b"{\n  \"embedding\": ", b"{\"embedding\":"),
         });
         for (at, text) in self.texts.iter().enumerate() {
             if at > 0 {
-                response.body().extend(b",\n    ");
+                response.body().extend(layout(b",\n    ", b","));
             }
             write_embedding(response.body(), self.indent(), |body| {
                 self.write_values(body, text, semantics);
@@ -39,12 +44,12 @@ impl Answer {
             response.flush_full()?;
         }
         if self.batch {
-            response.body().extend(b"\n  ]");
+            response.body().extend(layout(b"\n  ]", b"]"));
         }
         if self.model.reports_usage {
-            write_usage(response.body(), self.tokens)?;
+            write_usage(response.body(), self.tokens, self.pretty)?;
         }
-        response.body().extend(b"\n}\n");
+        response.body().extend(layout(b"\n}\n", b"}\n"));
         Ok(())
     }
 
@@ -73,7 +78,8 @@ impl Answer {
         } = text;
         match semantics {
             Semantics::Hash if self.batch && dimensions.is_multiple_of(BLOCK) => {
-                write_blocks(body, &Recipe::new(text, self.model, *dimensions, task_type));
+                let recipe = Recipe::new(text, self.model, *dimensions, task_type);
+                write_blocks(body, &recipe, self.indent());
             }
             _ => {
                 let mut values = Vec::new();
@@ -84,24 +90,39 @@ impl Answer {
     }
 
     fn indent(&self) -> &'static [u8] {
-        if self.batch { IN_BATCH } else { ALONE }
+        match self.batch {
+            _ if !self.pretty => COMPACT,
+            true => IN_BATCH,
+            false => ALONE,
+        }
     }
 }
 
 /// `write` puts a comma behind each value.
 fn write_embedding(body: &mut Vec<u8>, indent: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+    // Two less for each level further out; nothing at all where it is not pretty.
+    let outer = |levels: usize| &indent[..indent.len().saturating_sub(2 * levels)];
     body.extend(b"{");
-    body.extend(&indent[..indent.len() - 2]);
-    body.extend(b"\"values\": [");
+    body.extend(outer(1));
+    body.extend(match indent {
+        COMPACT => b"\"values\":[".as_slice(),
+        _ => b"\"values\": [",
+    });
     write(body);
     body.pop();
-    body.extend(&indent[..indent.len() - 2]);
+    body.extend(outer(1));
     body.extend(b"]");
-    body.extend(&indent[..indent.len() - 4]);
+    body.extend(outer(2));
     body.extend(b"}");
 }
 
-fn write_usage(body: &mut Vec<u8>, tokens: u64) -> io::Result<()> {
+fn write_usage(body: &mut Vec<u8>, tokens: u64, pretty: bool) -> io::Result<()> {
+    if !pretty {
+        return write!(
+            body,
+            r#","usageMetadata":{{"promptTokenCount":{tokens},"promptTokenDetails":[{{"modality":"TEXT","tokenCount":{tokens}}}]}}"#
+        );
+    }
     write!(
         body,
         r#",
@@ -139,7 +160,7 @@ mod tests {
             write_values(body, &values, IN_BATCH)
         });
         body.extend(b"\n  ]");
-        write_usage(&mut body, 8).unwrap();
+        write_usage(&mut body, 8, true).unwrap();
         body.extend(b"\n}\n");
         assert_eq!(
             body.len() as u64,

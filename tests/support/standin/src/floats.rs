@@ -9,6 +9,8 @@ use crate::oracle::{Block, Recipe};
 /// What stands before a value in a list of embeddings, and in a lone one.
 pub const IN_BATCH: &[u8] = b"\n        ";
 pub const ALONE: &[u8] = b"\n      ";
+/// In either, for who does not want it pretty.
+pub const COMPACT: &[u8] = b"";
 
 /// Writes each value with a comma behind it.
 pub fn write_values(body: &mut Vec<u8>, values: &[f32], indent: &[u8]) {
@@ -20,15 +22,15 @@ pub fn write_values(body: &mut Vec<u8>, values: &[f32], indent: &[u8]) {
 }
 
 /// The same for a vector of whole blocks in a list of embeddings.
-pub fn write_blocks(body: &mut Vec<u8>, recipe: &Recipe) {
+pub fn write_blocks(body: &mut Vec<u8>, recipe: &Recipe, indent: &'static [u8]) {
     let mut printed = None;
     for (block, scale) in recipe.blocks() {
         match block {
-            Block::Own(values) => write_values(body, &values.map(|value| value * scale), IN_BATCH),
+            Block::Own(values) => write_values(body, &values.map(|value| value * scale), indent),
             Block::Prepared(number) => {
                 let (_, blocks) = match printed.take() {
                     Some((of, blocks)) if of == scale => printed.insert((of, blocks)),
-                    _ => printed.insert((scale, printed_blocks(scale))),
+                    _ => printed.insert((scale, printed_blocks(scale, indent))),
                 };
                 body.extend_from_slice(&blocks[usize::from(number)]);
             }
@@ -37,18 +39,18 @@ pub fn write_blocks(body: &mut Vec<u8>, recipe: &Recipe) {
 }
 
 /// All prepared blocks at this scale.
-fn printed_blocks(scale: f32) -> Arc<[Vec<u8>]> {
+fn printed_blocks(scale: f32, indent: &'static [u8]) -> Arc<[Vec<u8>]> {
     // There are as many scales as multiples of a block are asked for as dimensions.
-    static PRINTED: Mutex<BTreeMap<u32, Arc<[Vec<u8>]>>> = Mutex::new(BTreeMap::new());
+    static PRINTED: Mutex<BTreeMap<(u32, &[u8]), Arc<[Vec<u8>]>>> = Mutex::new(BTreeMap::new());
     let print = |number| {
         let values = Block::Prepared(number).values();
         let mut lines = Vec::new();
-        write_values(&mut lines, &values.map(|value| value * scale), IN_BATCH);
+        write_values(&mut lines, &values.map(|value| value * scale), indent);
         lines
     };
     let mut printed = PRINTED.lock().expect("no thread panics while it prints");
     let blocks = printed
-        .entry(scale.to_bits())
+        .entry((scale.to_bits(), indent))
         .or_insert_with(|| (0..=u8::MAX).map(print).collect());
     Arc::clone(blocks)
 }

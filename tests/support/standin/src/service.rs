@@ -109,6 +109,7 @@ fn serve(
         texts,
         tokens,
         batch: route.batch,
+        pretty: request.query("prettyPrint") != Some("false"),
     })
 }
 
