@@ -140,7 +140,11 @@ fn write_usage(body: &mut Vec<u8>, tokens: u64, pretty: bool) -> io::Result<()> 
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+
+    use crate::models;
 
     /// What the file was recorded from had this many bytes, so each float of it must take as many as Google gave it.
     #[test]
@@ -168,5 +172,42 @@ mod tests {
         );
         let sent: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(sent, recorded["body"]);
+    }
+
+    #[test]
+    fn without_white_space_it_says_the_same() {
+        let written = |model: &str, batch: bool, dimensions: usize, pretty: bool| {
+            let text = Text {
+                text: "hello".into(),
+                dimensions,
+                task_type: "",
+                auto_truncate: true,
+            };
+            let answer = Answer {
+                model: models::find(model).unwrap(),
+                texts: vec![text],
+                tokens: 3,
+                batch,
+                pretty,
+            };
+            let (mut body, now) = (Vec::new(), Instant::now());
+            let mut response =
+                Response::new(io::sink(), &mut body, 200, "application/json", false, now);
+            answer.write(&mut response, &Semantics::Hash).unwrap();
+            body
+        };
+        for model in ["gemini-embedding-2", "gemini-embedding-001"] {
+            for (batch, dimensions) in [(true, 768), (true, 333), (false, 768)] {
+                let pretty = written(model, batch, dimensions, true);
+                let compact = written(model, batch, dimensions, false);
+                let white = |byte: &u8| matches!(byte, b' ' | b'\n');
+                let expected: Vec<u8> = pretty.into_iter().filter(|byte| !white(byte)).collect();
+                assert_eq!(
+                    compact.trim_ascii_end(),
+                    expected,
+                    "{model} {batch} {dimensions}"
+                );
+            }
+        }
     }
 }
