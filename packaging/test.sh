@@ -50,7 +50,8 @@ PG_CONFIG=$pg18 cargo test --quiet -p stories -- install::
 say "the sources, as PGXN's client installs them"
 packaging/dist.sh
 python3 -m venv "$unpacked/venv"
-"$unpacked/venv/bin/pip" install --quiet --disable-pip-version-check pgxnclient==1.3.2
+# A wheel in pip's cache names the Python of where it was built, which is gone.
+"$unpacked/venv/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir pgxnclient==1.3.2
 rm "$("$pg18" --pkglibdir)/embedding_backfill.so" "$("$pg18" --sharedir)/extension/embedding_backfill"*
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}
 set_libclang
