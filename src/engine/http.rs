@@ -1,22 +1,19 @@
-//! One HTTP exchange: body out, vectors or a failure back. The key goes into one header and nowhere else;
-//! redirects and the environment's proxies are not followed.
+//! One HTTP exchange: a body out, a body or a failure back. Redirects and the environment's proxies are not
+//! followed.
 
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::time::Duration;
 
+use ureq::http::header::CONTENT_TYPE;
+use ureq::http::{HeaderName, HeaderValue, Method, Request};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::{Agent, Proxy, ProxyProtocol};
 
 use super::endpoint::{self, BaseUrl};
 use super::failure::{BreakAt, Failure};
-use super::key::ApiKey;
 use super::surplus;
-use super::vector;
-use crate::gemini::error;
-use crate::gemini::request::Purpose;
-use crate::gemini::response::{self, Answer};
 
 /// The most that is read of one answer, packed and unpacked; 100 vectors of 3,072 take 7 MB.
 const MAX_ANSWER_BYTES: u64 = 32 * 1024 * 1024;
@@ -77,44 +74,32 @@ impl Client {
         &self.connection
     }
 
-    /// Embeds `texts` in one request. Blocks; for worker threads only. `memory` is where the answer is
-    /// read to; it serves one request after the other.
-    pub fn embed(
+    /// Status and body of the answer to one request. Blocks; for the threads of a pipeline only. `memory`
+    /// is where the answer is read to; it serves one request after the other.
+    pub fn exchange<'m>(
         &self,
-        key: &ApiKey,
-        purpose: &Purpose,
-        texts: &[String],
-        memory: &mut Vec<u8>,
-    ) -> Result<Answer, Failure> {
-        let request = purpose.body(texts).map_err(|e| Failure::Malformed {
-            reason: e.to_string(),
-        })?;
-        let (status, body) = self.post(key, &purpose.path(), &request, memory)?;
-        if status != 200 {
-            let error = error::parse(status, body, |words| key.scrub(words));
-            return Err(Failure::Refused(error));
-        }
-        let mut answer = response::parse(body).map_err(|e| Failure::Malformed {
-            reason: error::one_line(&key.scrub(&e.to_string())),
-        })?;
-        vector::believe(&mut answer.vectors, texts.len(), purpose.dimensions)
-            .map_err(Failure::Vector)?;
-        Ok(answer)
-    }
-
-    fn post<'m>(
-        &self,
-        key: &ApiKey,
+        method: Method,
         path: &str,
-        request: &[u8],
+        headers: &[(HeaderName, HeaderValue)],
+        body: &[u8],
         memory: &'m mut Vec<u8>,
     ) -> Result<(u16, &'m [u8]), Failure> {
-        let mut response = self
-            .agent
-            .post(self.connection.base_url.join(path))
-            .header("content-type", "application/json")
-            .header("x-goog-api-key", key.header())
-            .send(request)
+        let mut request = Request::builder()
+            .method(&method)
+            .uri(self.connection.base_url.join(path));
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let sent = match method {
+            Method::GET | Method::DELETE => request.body(()).map(|request| self.agent.run(request)),
+            _ => request
+                .header(CONTENT_TYPE, "application/json")
+                .body(body)
+                .map(|request| self.agent.run(request)),
+        };
+        let mut response = sent
+            .map_err(ureq::Error::from)
+            .flatten()
             .map_err(|e| self.failure(e))?;
         let mut reader = response
             .body_mut()

@@ -2,6 +2,9 @@
 //! get owned data and give owned data back.
 
 pub mod batch;
+pub mod effort;
+pub mod embedder;
+mod embedding;
 pub mod endpoint;
 pub mod failure;
 pub mod http;
@@ -12,4 +15,3 @@ mod surplus;
 pub mod tokens;
 pub mod vector;
 pub mod verdict;
-pub mod worker;

@@ -25,7 +25,8 @@ use super::tally::{self, Tally};
 use super::target::Target;
 use super::wait;
 use crate::engine::batch::{self, Job};
-use crate::engine::pipeline::Pipeline;
+use crate::engine::embedder::Embedder;
+use crate::engine::pipeline::{Pipeline, Wake};
 use crate::gemini::model::MAX_TEXTS_PER_REQUEST;
 use crate::gemini::request::Purpose;
 
@@ -37,7 +38,8 @@ const FUNCTION: &str = "embed_all_missing";
 pub struct Backfill {
     target: Target,
     purpose: Purpose,
-    pipeline: Pipeline<Freight>,
+    pipeline: Pipeline<Embedder<Freight>>,
+    wake: Wake,
     texts_per_request: usize,
     concurrency: usize,
     max_attempts: u32,
@@ -87,11 +89,14 @@ impl Backfill {
         let entry = journal::open(FUNCTION, &target, &purpose, survey.pending, survey.blank)?;
         let concurrency = settings::concurrency();
         let subject = Subject::of(&target);
+        let wake = Wake::new().map_err(Error::Pipe)?;
         Ok(Backfill {
             audit: audit::begin(FUNCTION, Some(&subject), &purpose, &sending.client),
             target,
             purpose,
-            pipeline: Pipeline::new(sending, concurrency).map_err(Error::Pipe)?,
+            pipeline: Pipeline::new(Embedder::new(sending), concurrency, &wake)
+                .map_err(Error::Pipe)?,
+            wake,
             texts_per_request: batch.min(MAX_TEXTS_PER_REQUEST),
             concurrency,
             max_attempts,
@@ -126,7 +131,11 @@ impl Backfill {
         while self.exchange()? && began.elapsed() < COMMIT_EVERY {}
         self.tally
             .notify(&self.target, self.tally.counts.embedded - before)?;
-        let wait = self.pipeline.wait().or_else(|| self.locked.wait());
+        let wait = self
+            .pipeline
+            .service()
+            .wait()
+            .or_else(|| self.locked.wait());
         self.tally.waits(wait.as_ref());
         match self.stop.as_ref().filter(|_| self.idle()) {
             Some(stop) => {
@@ -155,7 +164,7 @@ impl Backfill {
             taken += 1;
         }
         // Before anything is sent: it may have used up what a limit leaves.
-        let lost = self.tally.effort(self.pipeline.effort());
+        let lost = self.tally.effort(self.pipeline.service().effort());
         self.feed.limits.may_be_billed(lost);
         if self.stop.is_none() {
             self.send()?;
@@ -175,7 +184,7 @@ impl Backfill {
             return Ok(());
         }
         let most = self.feed.limits.until_deadline().min(most);
-        wait::for_outcome(&mut self.pipeline, Some(most))
+        wait::for_outcome(&mut self.wake, Some(most))
     }
 
     /// Nothing is on its way, and no vector waits for its row.
@@ -198,7 +207,11 @@ impl Backfill {
             return Ok(());
         }
         loop {
-            if self.feed.limits.out_of_time(self.pipeline.slowest_answer()) {
+            if self
+                .feed
+                .limits
+                .out_of_time(self.pipeline.service().slowest_answer())
+            {
                 self.pipeline.stop();
                 self.stop(Stop::Limit(Reached::Duration));
                 return Ok(());
@@ -249,6 +262,7 @@ impl Backfill {
     fn texts_per_request(&self) -> usize {
         let share = self
             .pipeline
+            .service()
             .texts_per_minute()
             .map_or(usize::MAX, |texts| (texts / 20.0) as usize);
         self.texts_per_request.min(share.max(1))

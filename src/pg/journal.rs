@@ -13,7 +13,7 @@ use super::lock;
 use super::settings;
 use super::sys;
 use super::target::Target;
-use crate::engine::pipeline::Effort;
+use crate::engine::effort::Effort;
 use crate::gemini::request::Purpose;
 
 /// What a run has done so far.

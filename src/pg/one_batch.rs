@@ -23,10 +23,10 @@ use super::survey;
 use super::target::{Call, Target};
 use super::wait;
 use crate::engine::batch::{self, Job};
+use crate::engine::embedder::{Embedder, NotEmbedded, Outcome};
 use crate::engine::failure::Failure;
-use crate::engine::pipeline::Pipeline;
+use crate::engine::pipeline::{Pipeline, Wake};
 use crate::engine::tokens;
-use crate::engine::worker::{NotEmbedded, Outcome};
 use crate::gemini::model::{MAX_TEXTS_PER_REQUEST, Model};
 use crate::gemini::request::Purpose;
 
@@ -63,7 +63,8 @@ fn embed_batch(call: &Call, size: usize, model: &'static Model) -> Result<i64, E
 struct Batch {
     target: Target,
     purpose: Purpose,
-    pipeline: Pipeline<Freight>,
+    pipeline: Pipeline<Embedder<Freight>>,
+    wake: Wake,
     audit: Audit,
     counts: Counts,
     /// Claimed, and refused by a trigger, a policy or the API.
@@ -78,11 +79,14 @@ impl Batch {
         let purpose = sending.purpose;
         let subject = Subject::of(&target);
         let audit = audit::begin(FUNCTION, Some(&subject), &purpose, &sending.client);
-        let pipeline = Pipeline::new(sending, settings::concurrency()).map_err(Error::Pipe)?;
+        let wake = Wake::new().map_err(Error::Pipe)?;
+        let pipeline = Pipeline::new(Embedder::new(sending), settings::concurrency(), &wake)
+            .map_err(Error::Pipe)?;
         Ok(Batch {
             target,
             purpose,
             pipeline,
+            wake,
             audit,
             counts: Counts::default(),
             refused: Vec::new(),
@@ -210,7 +214,7 @@ impl Batch {
             if let Some(outcome) = self.pipeline.try_next() {
                 return Ok(Some(outcome));
             }
-            wait::for_outcome(&mut self.pipeline, None)?;
+            wait::for_outcome(&mut self.wake, None)?;
         }
         Ok(None)
     }
@@ -231,7 +235,7 @@ impl Batch {
             }
             report::left_aside(&self.target, &survey);
         }
-        self.counts.effort = self.pipeline.effort();
+        self.counts.effort = self.pipeline.service().effort();
         self.counts.cost = settings::cost(self.purpose.model, self.counts.tokens);
         self.audit.has(embedded, self.counts.tokens);
         if self.counts.effort.requests > 0 {

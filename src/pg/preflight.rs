@@ -11,7 +11,7 @@ use super::settings;
 use super::store;
 use super::sys;
 use super::target::{self, Call, Target};
-use crate::engine::worker::Sending;
+use crate::engine::embedder::Sending;
 use crate::gemini::model::Model;
 use crate::gemini::request::Purpose;
 

@@ -20,8 +20,8 @@ use super::target::{self, Call};
 use super::vector_type;
 use super::wait;
 use crate::engine::batch;
-use crate::engine::pipeline::Pipeline;
-use crate::engine::worker::{NotEmbedded, Sending};
+use crate::engine::embedder::{Embedder, NotEmbedded, Sending};
+use crate::engine::pipeline::{Pipeline, Wake};
 use crate::gemini::model::MAX_TEXTS_PER_REQUEST;
 use crate::gemini::request::Purpose;
 use crate::gemini::task::TaskType;
@@ -215,14 +215,16 @@ fn answers(
     texts: Vec<(usize, String)>,
     audit: Audit,
 ) -> Result<Vec<(usize, Vec<f32>)>, Error> {
-    let mut pipeline = Pipeline::new(sending, settings::concurrency()).map_err(Error::Pipe)?;
+    let mut wake = Wake::new().map_err(Error::Pipe)?;
+    let mut pipeline = Pipeline::new(Embedder::new(sending), settings::concurrency(), &wake)
+        .map_err(Error::Pipe)?;
     for job in batch::requests(texts, MAX_TEXTS_PER_REQUEST) {
         pipeline.submit(job).map_err(Error::Pipe)?;
     }
     let mut answers = Vec::new();
     let mut tokens = 0;
     while pipeline.rows_in_flight() > 0 {
-        wait::for_outcome(&mut pipeline, None)?;
+        wait::for_outcome(&mut wake, None)?;
         while let Some(outcome) = pipeline.try_next() {
             match outcome.result {
                 Ok(answer) => {

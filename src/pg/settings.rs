@@ -10,10 +10,10 @@ use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 
 use super::error::Error;
 use super::sys;
+use crate::engine::embedder::Sending;
 use crate::engine::endpoint::BaseUrl;
 use crate::engine::http::{Client, Connection};
 use crate::engine::key::ApiKey;
-use crate::engine::worker::Sending;
 use crate::gemini::model;
 use crate::gemini::request::Purpose;
 use crate::gemini::task::TaskType;

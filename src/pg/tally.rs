@@ -7,8 +7,8 @@ use super::journal::{self, Counts, Entry};
 use super::settings;
 use super::stop::Stop;
 use super::target::Target;
+use crate::engine::effort::Effort;
 use crate::engine::pace::Wait;
-use crate::engine::pipeline::Effort;
 use crate::gemini::request::Purpose;
 
 /// Between two updates of the entry while nothing is written, and two looks for embed_stop.

@@ -1,4 +1,4 @@
-//! Waiting for requests in flight: on the backend's latch and the pipeline's pipe at once, so that a
+//! Waiting for requests in flight: on the backend's latch and the pipelines' pipe at once, so that a
 //! cancel, a timeout or a shutdown is served without waiting for Google.
 
 use std::time::{Duration, Instant};
@@ -7,13 +7,10 @@ use pgrx::check_for_interrupts;
 
 use super::error::Error;
 use super::sys;
-use crate::engine::pipeline::Pipeline;
+use crate::engine::pipeline::Wake;
 
 /// Returns when an outcome may have arrived, or `most` has passed. Raises the error of a cancel at once.
-pub fn for_outcome<T: Send + 'static>(
-    pipeline: &mut Pipeline<T>,
-    most: Option<Duration>,
-) -> Result<(), Error> {
+pub fn for_outcome(wake: &mut Wake, most: Option<Duration>) -> Result<(), Error> {
     let until = most.map(|most| Instant::now() + most);
     loop {
         check_for_interrupts!();
@@ -23,8 +20,8 @@ pub fn for_outcome<T: Send + 'static>(
         }
         // A latch counts whole milliseconds: one too many beats a loop of none.
         let left = left.map(|left| left + Duration::from_millis(1));
-        if sys::wait_readable(Some(pipeline.wake_fd()), left, c"EmbeddingApi") {
-            return pipeline.quiet().map_err(Error::Pipe);
+        if sys::wait_readable(Some(wake.fd()), left, c"EmbeddingApi") {
+            return wake.quiet().map_err(Error::Pipe);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What comes back from the workers: vectors to write, texts that were refused, reasons to end.
 
 use super::Backfill;
+use crate::engine::embedder::{NotEmbedded, Outcome};
 use crate::engine::failure::Failure;
-use crate::engine::worker::{NotEmbedded, Outcome};
 use crate::gemini::response::Answer;
 use crate::pg::error::Error;
 use crate::pg::freight::Freight;

@@ -1,20 +1,20 @@
-//! What a thread of the pipeline does: pace, send, judge the answer, and try again, halve, reject or
-//! stop. Only the share of a request that failed is sent again. Never touches Postgres.
+//! The service that turns texts into vectors: pace, send, judge the answer, and try again, halve, reject or
+//! stop. Only the share of a request that failed is sent again.
 
 use std::hash::{BuildHasher, RandomState};
-use std::io::{PipeWriter, Write};
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc::{Receiver, Sender};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::batch::Job;
+use super::effort::{Effort, Meter};
+use super::embedding;
 use super::failure::Failure;
 use super::http::Client;
 use super::key::ApiKey;
-use super::pace::Pace;
+use super::pace::{Pace, Wait};
+use super::pipeline::{Rows, Service};
 use super::tokens::{self, Estimate};
 use super::verdict::{self, Verdict, backoff, judge};
 use crate::gemini::request::Purpose;
@@ -56,67 +56,37 @@ pub enum NotEmbedded {
     Unsent,
 }
 
-pub struct Worker<T> {
+pub struct Embedder<T> {
     sending: Sending,
-    jobs: Mutex<Receiver<Job<T>>>,
-    outcomes: Sender<Outcome<T>>,
-    wake: PipeWriter,
-    pub pace: Pace,
-    pub estimate: Estimate,
-    pub requests: AtomicU64,
-    pub retries: AtomicU64,
-    pub refused_by_quota: AtomicU64,
-    pub slowest_ms: AtomicU64,
-    /// Tokens of requests that were given up after they were sent: billed or not, nobody knows.
-    pub maybe_billed: AtomicU64,
-    /// Requests that brought vectors.
-    answered: AtomicU64,
+    pace: Pace,
+    estimate: Estimate,
+    meter: Meter,
+    rows: PhantomData<fn(T)>,
 }
 
-impl<T> Worker<T> {
-    pub fn new(
-        sending: Sending,
-        jobs: Receiver<Job<T>>,
-        outcomes: Sender<Outcome<T>>,
-        wake: PipeWriter,
-    ) -> Worker<T> {
-        Worker {
-            pace: Pace::new(sending.texts_per_minute, sending.tokens_per_minute),
-            estimate: Estimate::new(sending.purpose),
-            sending,
-            jobs: Mutex::new(jobs),
-            outcomes,
-            wake,
-            requests: AtomicU64::new(0),
-            retries: AtomicU64::new(0),
-            refused_by_quota: AtomicU64::new(0),
-            slowest_ms: AtomicU64::new(0),
-            maybe_billed: AtomicU64::new(0),
-            answered: AtomicU64::new(0),
-        }
+impl<T> Rows for Job<T> {
+    fn rows(&self) -> usize {
+        self.rows.len()
     }
+}
 
-    /// Until the owner is gone.
-    pub fn run(&self) {
-        let mut memory = Vec::new();
-        while let Some(job) = self.next_job() {
-            if !self.deliver(job, &mut memory) {
-                return;
-            }
-        }
+impl<T> Rows for Outcome<T> {
+    fn rows(&self) -> usize {
+        self.rows.len()
     }
+}
 
-    fn next_job(&self) -> Option<Job<T>> {
-        self.jobs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .recv()
-            .ok()
-    }
+impl<T: Send + 'static> Service for Embedder<T> {
+    type Job = Job<T>;
+    type Outcome = Outcome<T>;
 
-    /// One outcome for each part that the job falls into; false when the owner is gone.
-    fn deliver(&self, job: Job<T>, memory: &mut Vec<u8>) -> bool {
-        let answered_before = self.answered.load(Relaxed);
+    fn serve(
+        &self,
+        job: Job<T>,
+        memory: &mut Vec<u8>,
+        deliver: &mut dyn FnMut(Outcome<T>) -> bool,
+    ) {
+        let answered_before = self.meter.answered();
         let mut parts = vec![job];
         while let Some(part) = parts.pop() {
             let result = match self.answer(&part.texts, answered_before, memory) {
@@ -138,12 +108,45 @@ impl<T> Worker<T> {
                 rows: part.rows,
                 result,
             };
-            // Both fail only when the owner is gone.
-            if self.outcomes.send(outcome).is_err() || (&self.wake).write_all(&[1]).is_err() {
-                return false;
+            if !deliver(outcome) {
+                return;
             }
         }
-        true
+    }
+
+    fn stop(&self) {
+        self.pace.stop();
+    }
+}
+
+impl<T> Embedder<T> {
+    pub fn new(sending: Sending) -> Embedder<T> {
+        Embedder {
+            pace: Pace::new(sending.texts_per_minute, sending.tokens_per_minute),
+            estimate: Estimate::new(sending.purpose),
+            sending,
+            meter: Meter::default(),
+            rows: PhantomData,
+        }
+    }
+
+    pub fn effort(&self) -> Effort {
+        self.meter.effort(self.pace.waited())
+    }
+
+    /// Why nothing goes out at the moment, if so.
+    pub fn wait(&self) -> Option<Wait> {
+        self.pace.wait()
+    }
+
+    /// Texts a minute, where a limit is set or was taught by a 429.
+    pub fn texts_per_minute(&self) -> Option<f64> {
+        self.pace.texts_per_minute()
+    }
+
+    /// The longest that an answer took so far.
+    pub fn slowest_answer(&self) -> Duration {
+        self.meter.slowest_answer()
     }
 
     /// `answered_before` is what had been answered when the job that `texts` are of began.
@@ -183,8 +186,8 @@ impl<T> Worker<T> {
                 Verdict::Reject => return Err(GivenUp::Stop(failure)),
                 Verdict::Stop => return Err(GivenUp::Stop(failure)),
                 Verdict::Wait(quota) => {
-                    self.refused_by_quota.fetch_add(1, Relaxed);
-                    let answered = self.answered.load(Relaxed);
+                    self.meter.refused_by_quota.fetch_add(1, Relaxed);
+                    let answered = self.meter.answered();
                     let (began, _) = quota_wait_began
                         .filter(|(_, before)| *before == answered)
                         .unwrap_or_else(|| (Instant::now(), answered));
@@ -203,7 +206,7 @@ impl<T> Worker<T> {
                 }
                 Verdict::Retry if attempt < self.sending.max_attempts => {
                     attempt += 1;
-                    self.retries.fetch_add(1, Relaxed);
+                    self.meter.retries.fetch_add(1, Relaxed);
                     let pause = backoff(attempt, random());
                     if !self.pace.back_off(&failure.to_string(), pause) {
                         return Err(GivenUp::Unsent);
@@ -215,7 +218,7 @@ impl<T> Worker<T> {
                 // Others pass meanwhile, so it is the text and not the service.
                 Verdict::Retry
                     if verdict::may_be_one_text(&failure)
-                        && self.answered.load(Relaxed) > answered_before =>
+                        && self.meter.answered() > answered_before =>
                 {
                     return Err(GivenUp::Reject(failure));
                 }
@@ -225,7 +228,7 @@ impl<T> Worker<T> {
     }
 
     fn out_of_time(&self) -> bool {
-        let answer = Duration::from_millis(self.slowest_ms.load(Relaxed));
+        let answer = self.slowest_answer();
         self.sending
             .deadline
             .is_some_and(|deadline| Instant::now() + answer >= deadline)
@@ -234,13 +237,13 @@ impl<T> Worker<T> {
     /// Whether the API takes requests of this form at all; asked with a harmless text where no answer
     /// has shown it. A refusal of everything is no row's fault.
     fn others_pass(&self, memory: &mut Vec<u8>) -> bool {
-        if self.answered.load(Relaxed) > 0 {
+        if self.meter.answered() > 0 {
             return true;
         }
         let harmless = ["hello".to_owned()];
         // It is no row's, so no limit has set it aside.
         let most = tokens::at_most(&self.sending.purpose, &harmless[0]);
-        self.maybe_billed.fetch_add(most, Relaxed);
+        self.meter.maybe_billed.fetch_add(most, Relaxed);
         self.pace.acquire(1, most) && self.send(&harmless, memory).is_ok()
     }
 
@@ -251,11 +254,11 @@ impl<T> Worker<T> {
             purpose,
             ..
         } = &self.sending;
-        self.requests.fetch_add(1, Relaxed);
+        self.meter.requests.fetch_add(1, Relaxed);
         let began = Instant::now();
         // The owner counts on an outcome for every row, whatever happens here.
         let result = catch_unwind(AssertUnwindSafe(|| {
-            client.embed(key, purpose, texts, memory)
+            embedding::embed(client, key, purpose, texts, memory)
         }))
         .unwrap_or_else(|_| {
             Err(Failure::Malformed {
@@ -269,11 +272,12 @@ impl<T> Worker<T> {
                 .iter()
                 .map(|text| tokens::at_most(purpose, text))
                 .sum();
-            self.maybe_billed.fetch_add(tokens, Relaxed);
+            self.meter.maybe_billed.fetch_add(tokens, Relaxed);
         }
         if result.is_ok() {
-            self.answered.fetch_add(1, Relaxed);
-            self.slowest_ms
+            self.meter.answered.fetch_add(1, Relaxed);
+            self.meter
+                .slowest_ms
                 .fetch_max(began.elapsed().as_millis() as u64, Relaxed);
         }
         result
