@@ -44,7 +44,7 @@ mod wording;
 
 use pgrx::prelude::*;
 
-pgrx::pg_module_magic!(name = c"embedding_backfill", version = c"0.1.0");
+pgrx::pg_module_magic!(name = c"embedding_backfill", version = c"0.2.0");
 
 /// Called once in each backend that loads the library.
 #[pg_guard]

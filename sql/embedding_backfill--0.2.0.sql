@@ -18,9 +18,9 @@ CREATE TABLE embedding_backfill.journal (
     relation regclass NOT NULL,
     relation_name text NOT NULL,
     embedding_column name NOT NULL,
-    model text NOT NULL,
+    model text,
     dimensions integer NOT NULL,
-    task_type text NOT NULL,
+    task_type text,
     content text NOT NULL,
     source_filter text NOT NULL,
     state text NOT NULL DEFAULT 'running' CHECK (
@@ -39,7 +39,10 @@ CREATE TABLE embedding_backfill.journal (
     requests bigint NOT NULL DEFAULT 0,
     retries bigint NOT NULL DEFAULT 0,
     quota_refusals bigint NOT NULL DEFAULT 0,
-    waited interval NOT NULL DEFAULT '0'
+    waited interval NOT NULL DEFAULT '0',
+    collection text,
+    mirrored bigint NOT NULL DEFAULT 0,
+    removed bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE embedding_backfill.journal IS 'one row a run, as the view runs shows it';
 COMMENT ON SEQUENCE embedding_backfill.journal_run_seq IS 'numbers of runs';
@@ -127,7 +130,10 @@ SELECT j.run,
        j.waited,
        j.content,
        j.source_filter,
-       j.pid
+       j.pid,
+       j.collection,
+       j.mirrored,
+       j.removed
 FROM embedding_backfill.journal AS j
 WHERE pg_catalog.has_any_column_privilege(j.relation::pg_catalog.oid, 'SELECT')
    OR EXISTS (
@@ -143,11 +149,16 @@ WHERE pg_catalog.has_any_column_privilege(j.relation::pg_catalog.oid, 'SELECT')
 COMMENT ON VIEW embedding_backfill.runs IS 'one row a run: who, what, when, how it ended, and what it cost';
 COMMENT ON COLUMN embedding_backfill.runs.state IS 'running, done, failed, or interrupted where its session ended before it did';
 COMMENT ON COLUMN embedding_backfill.runs.reason IS 'why it ended: done, the limit that was reached, or the error';
-COMMENT ON COLUMN embedding_backfill.runs.pending IS 'rows to embed when it began';
+COMMENT ON COLUMN embedding_backfill.runs.model IS 'NULL for mirror_to_chroma, which embeds nothing';
+COMMENT ON COLUMN embedding_backfill.runs.task_type IS 'NULL for mirror_to_chroma';
+COMMENT ON COLUMN embedding_backfill.runs.pending IS 'rows to embed, or for mirror_to_chroma to mirror, when it began';
 COMMENT ON COLUMN embedding_backfill.runs.blank IS 'rows without a vector whose content is NULL, empty or only white space';
 COMMENT ON COLUMN embedding_backfill.runs.tokens IS 'tokens billed; an upper bound for models that do not tell';
 COMMENT ON COLUMN embedding_backfill.runs.cost IS 'US dollars';
 COMMENT ON COLUMN embedding_backfill.runs.waited IS 'time in which a request waited for pace, quota or back-off';
+COMMENT ON COLUMN embedding_backfill.runs.collection IS 'collection of ChromaDB that it mirrored to; NULL where to none';
+COMMENT ON COLUMN embedding_backfill.runs.mirrored IS 'records that the collection took';
+COMMENT ON COLUMN embedding_backfill.runs.removed IS 'records that were deleted from the collection, since their row is gone or has no vector';
 GRANT SELECT ON embedding_backfill.runs TO PUBLIC;
 
 CREATE VIEW embedding_backfill.progress WITH (security_barrier) AS
@@ -159,17 +170,21 @@ SELECT r.run,
        r.embedded,
        r.pending,
        CASE WHEN r.pending OPERATOR(pg_catalog.<>) 0 THEN
-           pg_catalog.round(100.0 OPERATOR(pg_catalog.*) r.embedded OPERATOR(pg_catalog./) r.pending, 1)
+           pg_catalog.round(100.0 OPERATOR(pg_catalog.*) r.done OPERATOR(pg_catalog./) r.pending, 1)
        END AS percent,
-       pg_catalog.round(r.embedded OPERATOR(pg_catalog./) r.seconds, 1) AS rows_per_second,
-       CASE WHEN r.embedded OPERATOR(pg_catalog.<>) 0 THEN pg_catalog.make_interval(secs => pg_catalog.round(
-           (GREATEST(r.pending OPERATOR(pg_catalog.-) r.embedded, 0) OPERATOR(pg_catalog.*) r.seconds)
-           OPERATOR(pg_catalog./) r.embedded)::double precision)
+       pg_catalog.round(r.done OPERATOR(pg_catalog./) r.seconds, 1) AS rows_per_second,
+       CASE WHEN r.done OPERATOR(pg_catalog.<>) 0 THEN pg_catalog.make_interval(secs => pg_catalog.round(
+           (GREATEST(r.pending OPERATOR(pg_catalog.-) r.done, 0) OPERATOR(pg_catalog.*) r.seconds)
+           OPERATOR(pg_catalog./) r.done)::double precision)
        END AS eta,
        r.cost,
-       r.waiting_for
+       r.waiting_for,
+       r.collection,
+       r.mirrored,
+       r.removed
 FROM (
     SELECT runs.*,
+           CASE runs.function WHEN 'mirror_to_chroma' THEN runs.mirrored ELSE runs.embedded END AS done,
            GREATEST(EXTRACT(epoch FROM runs.updated OPERATOR(pg_catalog.-) runs.started), 0.001) AS seconds
     FROM embedding_backfill.runs
     WHERE runs.state OPERATOR(pg_catalog.=) 'running') AS r;
@@ -271,6 +286,13 @@ AS 'MODULE_PATHNAME', 'run_end_wrapper';
 COMMENT ON FUNCTION embedding_backfill.run_end() IS
 'ends the run: its summary, or the error that ended it early';
 
+CREATE FUNCTION embedding_backfill.run_mirror(collection text)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'run_mirror_wrapper';
+COMMENT ON FUNCTION embedding_backfill.run_mirror(text) IS
+'has the run that has just begun put its rows into a collection of ChromaDB; only for those who may call mirror_to_chroma';
+
 -- A procedure that commits can have neither a search_path of its own nor SECURITY DEFINER, so every
 -- name in it is qualified and no operator is used.
 CREATE PROCEDURE @extschema@.embed_all_missing(
@@ -284,6 +306,7 @@ CREATE PROCEDURE @extschema@.embed_all_missing(
     max_rows bigint DEFAULT NULL,
     max_tokens bigint DEFAULT NULL,
     max_cost numeric DEFAULT NULL,
+    mirror text DEFAULT NULL,
     INOUT embedded bigint DEFAULT NULL,
     INOUT remaining bigint DEFAULT NULL,
     INOUT stopped_because text DEFAULT NULL)
@@ -300,6 +323,9 @@ BEGIN
     LOOP
         goes_on := embedding_backfill.run_begin(relation, batch, content, embedding_column,
             source_filter, model, max_duration, max_rows, max_tokens, max_cost);
+        IF goes_on AND mirror IS NOT NULL THEN
+            PERFORM embedding_backfill.run_mirror(mirror);
+        END IF;
         CALL embedding_backfill.run_wait();
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
         EXIT WHEN goes_on IS NOT NULL;
@@ -314,10 +340,79 @@ BEGIN
     FROM embedding_backfill.run_end() AS run;
 END
 $procedure$;
-COMMENT ON PROCEDURE @extschema@.embed_all_missing(regclass, integer, text, name, text, text, interval, bigint, bigint, numeric, bigint, bigint, text) IS
+COMMENT ON PROCEDURE @extschema@.embed_all_missing(regclass, integer, text, name, text, text, interval, bigint, bigint, numeric, text, bigint, bigint, text) IS
 'embeds every row whose embedding is NULL and whose content is not blank, committing as it goes';
 -- It spends money and sends data out.
-REVOKE EXECUTE ON PROCEDURE @extschema@.embed_all_missing(regclass, integer, text, name, text, text, interval, bigint, bigint, numeric, bigint, bigint, text) FROM PUBLIC;
+REVOKE EXECUTE ON PROCEDURE @extschema@.embed_all_missing(regclass, integer, text, name, text, text, interval, bigint, bigint, numeric, text, bigint, bigint, text) FROM PUBLIC;
+
+-- The mirror: vectors also in a collection of ChromaDB. Its loop is that of embed_all_missing, with the same steps.
+
+CREATE FUNCTION embedding_backfill.mirror_begin(
+    relation regclass,
+    collection text,
+    content text,
+    embedding_column name,
+    key text,
+    metadata text[],
+    source_filter text,
+    batch integer,
+    max_duration interval)
+RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'mirror_begin_wrapper';
+COMMENT ON FUNCTION embedding_backfill.mirror_begin(regclass, text, text, name, text, text[], text, integer, interval) IS
+'checks the call and says what there is to do; false when another run has the column, NULL to ask again after run_wait';
+
+CREATE FUNCTION embedding_backfill.mirror_end(
+    OUT mirrored bigint,
+    OUT removed bigint)
+RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'mirror_end_wrapper';
+COMMENT ON FUNCTION embedding_backfill.mirror_end() IS
+'ends the mirror''s run: its summary, or the error that ended it early';
+
+CREATE PROCEDURE @extschema@.mirror_to_chroma(
+    relation regclass,
+    collection text,
+    content text DEFAULT NULL,
+    embedding_column name DEFAULT NULL,
+    key text DEFAULT NULL,
+    metadata text[] DEFAULT NULL,
+    source_filter text DEFAULT NULL,
+    batch integer DEFAULT 500,
+    max_duration interval DEFAULT NULL,
+    INOUT mirrored bigint DEFAULT NULL,
+    INOUT removed bigint DEFAULT NULL)
+LANGUAGE plpgsql
+AS $procedure$
+DECLARE
+    goes_on boolean;
+BEGIN
+    -- As in embed_all_missing.
+    CALL embedding_backfill.run_wait();
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    LOOP
+        goes_on := embedding_backfill.mirror_begin(relation, collection, content, embedding_column,
+            key, metadata, source_filter, batch, max_duration);
+        CALL embedding_backfill.run_wait();
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        EXIT WHEN goes_on IS NOT NULL;
+    END LOOP;
+    WHILE goes_on LOOP
+        goes_on := embedding_backfill.run_step();
+        CALL embedding_backfill.run_wait();
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    END LOOP;
+    SELECT run.mirrored, run.removed
+    INTO mirrored, removed
+    FROM embedding_backfill.mirror_end() AS run;
+END
+$procedure$;
+COMMENT ON PROCEDURE @extschema@.mirror_to_chroma(regclass, text, text, name, text, text[], text, integer, interval, bigint, bigint) IS
+'makes a collection of ChromaDB hold exactly the rows of a table that have a vector: upserts them, then removes what is no such row';
+-- It sends data out, and deletes what is elsewhere.
+REVOKE EXECUTE ON PROCEDURE @extschema@.mirror_to_chroma(regclass, text, text, name, text, text[], text, integer, interval, bigint, bigint) FROM PUBLIC;
 
 -- Before and after: the price, the proof
 
@@ -437,7 +532,7 @@ RETURNS boolean
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'embed_stop_wrapper';
 COMMENT ON FUNCTION @extschema@.embed_stop(regclass) IS
-'tells a running embed_all_missing to end after the requests in flight; false where none runs';
+'tells a running embed_all_missing or mirror_to_chroma to end after the requests in flight; false where none runs';
 
 CREATE FUNCTION @extschema@.embed_retry_rejected(relation regclass DEFAULT NULL)
 RETURNS bigint
