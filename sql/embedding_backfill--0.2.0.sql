@@ -184,7 +184,8 @@ SELECT r.run,
        r.removed
 FROM (
     SELECT runs.*,
-           CASE runs.function WHEN 'mirror_to_chroma' THEN runs.mirrored ELSE runs.embedded END AS done,
+           CASE WHEN runs.function OPERATOR(pg_catalog.=) 'mirror_to_chroma'
+               THEN runs.mirrored ELSE runs.embedded END AS done,
            GREATEST(EXTRACT(epoch FROM runs.updated OPERATOR(pg_catalog.-) runs.started), 0.001) AS seconds
     FROM embedding_backfill.runs
     WHERE runs.state OPERATOR(pg_catalog.=) 'running') AS r;

@@ -1,7 +1,6 @@
 //! The service that turns texts into vectors: pace, send, judge the answer, and try again, halve, reject or
 //! stop. Only the share of a request that failed is sent again.
 
-use std::hash::{BuildHasher, RandomState};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
@@ -207,7 +206,7 @@ impl<T> Embedder<T> {
                 Verdict::Retry if attempt < self.sending.max_attempts => {
                     attempt += 1;
                     self.meter.retries.fetch_add(1, Relaxed);
-                    let pause = backoff(attempt, random());
+                    let pause = backoff(attempt, verdict::random());
                     if !self.pace.back_off(&failure.to_string(), pause) {
                         return Err(GivenUp::Unsent);
                     }
@@ -290,9 +289,4 @@ enum GivenUp {
     Reject(Failure),
     Stop(Failure),
     Unsent,
-}
-
-/// From 0 to 1, for jitter; the standard library seeds each `RandomState` anew.
-fn random() -> f64 {
-    RandomState::new().hash_one(()) as f64 / u64::MAX as f64
 }

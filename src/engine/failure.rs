@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::vector::VectorFault;
+use crate::chroma::error::{Kind as Chroma, Refusal};
 use crate::gemini::error::{ApiError, Kind, Period};
 
 /// How far a request came that found no answer.
@@ -20,6 +21,8 @@ pub enum BreakAt {
 pub enum Failure {
     /// The API answered, and refused.
     Refused(ApiError),
+    /// The server of the mirror answered, and refused.
+    Chroma(Refusal),
     /// No connection, a broken one, or no TLS.
     Transport {
         host: String,
@@ -31,6 +34,11 @@ pub enum Failure {
         seconds: u64,
     },
     TooLarge {
+        limit: u64,
+    },
+    /// Larger than the other end takes; not sent.
+    TooLargeToSend {
+        bytes: u64,
         limit: u64,
     },
     /// 200, but not an answer to what was asked.
@@ -46,11 +54,23 @@ impl Failure {
         !matches!(
             self,
             Self::Refused(_)
+                | Self::Chroma(_)
+                | Self::TooLargeToSend { .. }
                 | Self::Transport {
                     break_at: BreakAt::Connect | BreakAt::Trust,
                     ..
                 }
         )
+    }
+
+    /// The other end is down or can't be reached: nothing that a person has to mend in a setting or a call.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Timeout { .. } => true,
+            Self::Transport { break_at, .. } => *break_at != BreakAt::Trust,
+            Self::Chroma(refusal) => refusal.kind == Chroma::Unavailable,
+            _ => false,
+        }
     }
 
     /// A quota that is not back before midnight Pacific time.
@@ -67,6 +87,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(error) => error.fmt(f),
+            Self::Chroma(refusal) => refusal.fmt(f),
             Self::Transport {
                 host,
                 reason,
@@ -80,6 +101,9 @@ impl fmt::Display for Failure {
                 write!(f, "no answer from {host} within {seconds} s")
             }
             Self::TooLarge { limit } => write!(f, "the answer is larger than {limit} bytes"),
+            Self::TooLargeToSend { bytes, limit } => {
+                write!(f, "a body of {bytes} bytes, and the server takes {limit}")
+            }
             Self::Malformed { reason } => write!(f, "the answer can't be read: {reason}"),
             Self::Vector(fault) => fault.fmt(f),
         }

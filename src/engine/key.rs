@@ -70,7 +70,8 @@ impl ApiKey {
         Err(KeyFault::NotSet)
     }
 
-    fn from_file(path: &str) -> Result<ApiKey, KeyFault> {
+    /// The key, or another secret that is kept in the same way, from its file.
+    pub fn from_file(path: &str) -> Result<ApiKey, KeyFault> {
         let unreadable = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound if !path.contains('/') => KeyFault::NotAPath,
             io::ErrorKind::NotFound => KeyFault::Missing { path: path.into() },
@@ -118,16 +119,20 @@ impl ApiKey {
         if !key.iter().all(u8::is_ascii_graphic) {
             return Err(KeyFault::NotAKey { source });
         }
-        let bytes = Bytes::from_owner(Zeroizing::new(key.to_vec()));
-        let mut header =
-            HeaderValue::from_maybe_shared(bytes).map_err(|_| KeyFault::NotAKey { source })?;
-        header.set_sensitive(true);
-        Ok(ApiKey(header))
+        match sensitive(key.to_vec()) {
+            Some(header) => Ok(ApiKey(header)),
+            None => Err(KeyFault::NotAKey { source }),
+        }
     }
 
     /// For the request, and nothing else.
     pub fn header(&self) -> HeaderValue {
         self.0.clone()
+    }
+
+    /// As `Authorization` takes it; None can't be, since what is in the key fits a header.
+    pub fn bearer(&self) -> Option<HeaderValue> {
+        sensitive([&b"Bearer "[..], self.0.as_bytes()].concat())
     }
 
     /// `text` with the key blotted out, for words that came from outside.
@@ -140,36 +145,43 @@ impl ApiKey {
     }
 }
 
+/// In one place in memory, which is wiped when the last clone is gone.
+fn sensitive(bytes: Vec<u8>) -> Option<HeaderValue> {
+    let bytes = Bytes::from_owner(Zeroizing::new(bytes));
+    let mut header = HeaderValue::from_maybe_shared(bytes).ok()?;
+    header.set_sensitive(true);
+    Some(header)
+}
+
 impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ApiKey(***)")
     }
 }
 
-impl fmt::Display for KeyFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl KeyFault {
+    /// What is wrong, in words; `secret` is what the file is to hold, such as "API key".
+    pub fn of(&self, secret: &str) -> String {
+        let article = if secret.starts_with('A') { "an" } else { "a" };
         match self {
-            Self::NotSet => write!(f, "no API key is set"),
-            Self::Missing { path } => write!(f, "API key file \"{path}\" does not exist"),
-            Self::NotAPath => write!(f, "API key file does not exist: what is set is not a path"),
+            Self::NotSet => format!("no {secret} is set"),
+            Self::Missing { path } => format!("{secret} file \"{path}\" does not exist"),
+            Self::NotAPath => format!("{secret} file does not exist: what is set is not a path"),
             Self::Unreadable { path, error } => {
-                write!(f, "could not read API key file \"{path}\": {error}")
+                format!("could not read {secret} file \"{path}\": {error}")
             }
             Self::NotARegularFile { path } => {
-                write!(f, "API key file \"{path}\" is not a regular file")
+                format!("{secret} file \"{path}\" is not a regular file")
             }
-            Self::OpenToOthers { path, mode } => write!(
-                f,
-                "API key file \"{path}\" is open to other users (mode {mode:04o})"
-            ),
-            Self::TooLarge { path, bytes } => write!(
-                f,
-                "API key file \"{path}\" has {bytes} bytes, more than {MAX_FILE_BYTES}"
-            ),
-            Self::Empty { source } => write!(f, "the API key in {source} is empty"),
-            Self::NotAKey { source } => write!(
-                f,
-                "what is in {source} is not an API key: it has spaces, line ends or unprintable characters inside"
+            Self::OpenToOthers { path, mode } => {
+                format!("{secret} file \"{path}\" is open to other users (mode {mode:04o})")
+            }
+            Self::TooLarge { path, bytes } => {
+                format!("{secret} file \"{path}\" has {bytes} bytes, more than {MAX_FILE_BYTES}")
+            }
+            Self::Empty { source } => format!("the {secret} in {source} is empty"),
+            Self::NotAKey { source } => format!(
+                "what is in {source} is not {article} {secret}: it has spaces, line ends or unprintable characters inside"
             ),
         }
     }

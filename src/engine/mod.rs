@@ -9,6 +9,7 @@ pub mod endpoint;
 pub mod failure;
 pub mod http;
 pub mod key;
+pub mod mirror;
 pub mod pace;
 pub mod pipeline;
 mod surplus;

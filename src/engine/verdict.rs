@@ -1,8 +1,10 @@
 //! What to do about a request that failed. The only place that decides whether money is tried again.
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use super::failure::{BreakAt, Failure};
+use crate::chroma::error::Kind as Chroma;
 use crate::gemini::error::{Kind, Period, Quota};
 
 #[derive(Debug, PartialEq)]
@@ -11,14 +13,15 @@ pub enum Verdict {
     Retry,
     /// A quota is used up for now: wait, and keep to it from then on. Counts as no attempt.
     Wait(Quota),
-    /// One of the texts is the cause: halve the request until it stands alone.
+    /// One of the texts or records is the cause: halve the request until it stands alone.
     Split,
-    /// The text itself is refused.
+    /// The text or the record itself is refused.
     Reject,
     /// Nobody but a person can mend it.
     Stop,
 }
 
+/// `texts` are those of the request, or its records.
 pub fn judge(failure: &Failure, texts: usize) -> Verdict {
     match failure {
         Failure::Refused(error) => match &error.kind {
@@ -31,6 +34,14 @@ pub fn judge(failure: &Failure, texts: usize) -> Verdict {
             Kind::Request => Verdict::Reject,
             Kind::Key | Kind::Project | Kind::Model | Kind::Form | Kind::NotTheApi => Verdict::Stop,
         },
+        Failure::Chroma(refusal) => match refusal.kind {
+            Chroma::Unavailable => Verdict::Retry,
+            Chroma::Records if texts > 1 => Verdict::Split,
+            Chroma::Records => Verdict::Reject,
+            Chroma::Token | Chroma::Missing | Chroma::Dimension | Chroma::NotTheApi => {
+                Verdict::Stop
+            }
+        },
         Failure::Timeout { .. } | Failure::Malformed { .. } | Failure::Vector(_) => Verdict::Retry,
         Failure::Transport {
             break_at: BreakAt::Trust,
@@ -38,7 +49,7 @@ pub fn judge(failure: &Failure, texts: usize) -> Verdict {
         } => Verdict::Stop,
         Failure::Transport { .. } => Verdict::Retry,
         Failure::TooLarge { .. } if texts > 1 => Verdict::Split,
-        Failure::TooLarge { .. } => Verdict::Stop,
+        Failure::TooLarge { .. } | Failure::TooLargeToSend { .. } => Verdict::Stop,
     }
 }
 
@@ -46,6 +57,11 @@ pub fn judge(failure: &Failure, texts: usize) -> Verdict {
 /// input as a cause of 500 and 504.
 pub fn may_be_one_text(failure: &Failure) -> bool {
     matches!(failure, Failure::Refused(error) if matches!(error.http_status, 500 | 504))
+}
+
+/// From 0 to 1, for jitter; the standard library seeds each `RandomState` anew.
+pub fn random() -> f64 {
+    RandomState::new().hash_one(()) as f64 / u64::MAX as f64
 }
 
 /// How long to wait before attempt `attempt` (the second is 2): doubled each time from one second to

@@ -27,7 +27,8 @@ struct Record {
     who: String,
     texts: usize,
     rows: u64,
-    tokens: u64,
+    /// What else there is to show for it, by name.
+    counts: Vec<(&'static str, u64)>,
 }
 
 /// Texts of which column; `None` where they are the caller's own.
@@ -45,12 +46,31 @@ impl Subject {
     }
 }
 
+/// Texts go to the model that makes vectors of them.
 pub fn begin(
     function: &'static str,
     subject: Option<&Subject>,
     purpose: &Purpose,
     client: &Client,
 ) -> Audit {
+    let host = client.connection().base_url.host();
+    let to = format!("model={} host={}", purpose.model.name, value(host));
+    open(function, subject, &to)
+}
+
+/// Rows go to a collection of ChromaDB.
+pub fn begin_mirror(
+    function: &'static str,
+    subject: &Subject,
+    collection: &str,
+    client: &Client,
+) -> Audit {
+    let host = client.connection().base_url.host();
+    let to = format!("collection={} host={}", value(collection), value(host));
+    open(function, Some(subject), &to)
+}
+
+fn open(function: &'static str, subject: Option<&Subject>, to: &str) -> Audit {
     let (role, session_role) = sys::roles();
     let mut who = format!("function={function} role={}", value(&role));
     if session_role != role {
@@ -59,8 +79,7 @@ pub fn begin(
     if let Some(Subject { relation, column }) = subject {
         who += &format!(" relation={} column={}", value(relation), value(column));
     }
-    let host = client.connection().base_url.host();
-    who += &format!(" model={} host={}", purpose.model.name, value(host));
+    who += &format!(" {to}");
     OPEN.with_borrow_mut(|open| {
         let audit = Audit(open.last().map_or(1, |last| last.audit.0 + 1));
         open.push(Record {
@@ -69,7 +88,7 @@ pub fn begin(
             who,
             texts: 0,
             rows: 0,
-            tokens: 0,
+            counts: Vec::new(),
         });
         audit
     })
@@ -83,7 +102,17 @@ impl Audit {
 
     /// What there is to show for it, once it can't be rolled back by this run any more.
     pub fn has(self, rows: u64, tokens: u64) {
-        self.change(|record| (record.rows, record.tokens) = (rows, tokens));
+        self.has_counted(rows, vec![("tokens", tokens)]);
+    }
+
+    pub fn has_counted(self, rows: u64, counts: Vec<(&'static str, u64)>) {
+        self.change(|record| (record.rows, record.counts) = (rows, counts));
+    }
+
+    /// The rows go to a collection as well.
+    pub fn mirrors(self, collection: &str, host: &str) {
+        let to = format!(" collection={} mirror={}", value(collection), value(host));
+        self.change(|record| record.who += &to);
     }
 
     pub fn end(self, how: &str) {
@@ -115,12 +144,17 @@ fn end(ends: impl Fn(&Record) -> bool, how: &str) {
             who,
             texts,
             rows,
-            tokens,
+            counts,
             ..
         } = record;
-        if texts > 0 {
+        let is_of_note = texts > 0 || counts.iter().any(|(_, count)| *count > 0);
+        if is_of_note {
+            let counts: String = counts
+                .iter()
+                .map(|(name, count)| format!(" {name}={count}"))
+                .collect();
             report::audit(format!(
-                "embedding_backfill: {who} texts={texts} rows={rows} tokens={tokens} ended={how}"
+                "embedding_backfill: {who} texts={texts} rows={rows}{counts} ended={how}"
             ));
         }
     }

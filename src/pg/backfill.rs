@@ -2,6 +2,8 @@
 //! step is one transaction.
 
 mod arrivals;
+mod mirrored;
+mod sending;
 
 use std::time::{Duration, Instant};
 
@@ -10,13 +12,15 @@ use super::error::Error;
 use super::feed::Feed;
 use super::freight::Freight;
 use super::journal;
-use super::limits::{Limits, Reached};
+use super::limits::Limits;
 use super::lock::Runner;
 use super::locked::{self, Locked};
+use super::mirror::beside::Beside;
 use super::preflight::{self, Ready};
 use super::price;
+use super::progress::Progress;
 use super::rejects::Refusals;
-use super::report::{self, Progress};
+use super::report;
 use super::settings;
 use super::space::{self, Proof};
 use super::stop::{End, Stop};
@@ -24,7 +28,7 @@ use super::survey::Survey;
 use super::tally::{self, Tally};
 use super::target::Target;
 use super::wait;
-use crate::engine::batch::{self, Job};
+use crate::engine::batch::Job;
 use crate::engine::embedder::Embedder;
 use crate::engine::pipeline::{Pipeline, Wake};
 use crate::gemini::model::MAX_TEXTS_PER_REQUEST;
@@ -40,6 +44,8 @@ pub struct Backfill {
     purpose: Purpose,
     pipeline: Pipeline<Embedder<Freight>>,
     wake: Wake,
+    /// A collection that the rows go to before they are written.
+    mirror: Option<Beside>,
     texts_per_request: usize,
     concurrency: usize,
     max_attempts: u32,
@@ -86,7 +92,13 @@ impl Backfill {
         report::start(&target, &purpose, &price);
         let survey = price.survey;
         let sample = space::request(&purpose, price.sample);
-        let entry = journal::open(FUNCTION, &target, &purpose, survey.pending, survey.blank)?;
+        let entry = journal::open(
+            FUNCTION,
+            &target,
+            Some(&purpose),
+            survey.pending,
+            survey.blank,
+        )?;
         let concurrency = settings::concurrency();
         let subject = Subject::of(&target);
         let wake = Wake::new().map_err(Error::Pipe)?;
@@ -97,6 +109,7 @@ impl Backfill {
             pipeline: Pipeline::new(Embedder::new(sending), concurrency, &wake)
                 .map_err(Error::Pipe)?,
             wake,
+            mirror: None,
             texts_per_request: batch.min(MAX_TEXTS_PER_REQUEST),
             concurrency,
             max_attempts,
@@ -108,7 +121,7 @@ impl Backfill {
             refusals: Refusals::default(),
             lost: 0,
             left: None,
-            tally: Tally::new(purpose, entry),
+            tally: Tally::new(entry),
             stop: None,
             progress: Progress::new(survey.pending),
             _runner: runner,
@@ -131,11 +144,7 @@ impl Backfill {
         while self.exchange()? && began.elapsed() < COMMIT_EVERY {}
         self.tally
             .notify(&self.target, self.tally.counts.embedded - before)?;
-        let wait = self
-            .pipeline
-            .service()
-            .wait()
-            .or_else(|| self.locked.wait());
+        let wait = self.waits_for();
         self.tally.waits(wait.as_ref());
         match self.stop.as_ref().filter(|_| self.idle()) {
             Some(stop) => {
@@ -163,6 +172,7 @@ impl Backfill {
             self.take(outcome)?;
             taken += 1;
         }
+        taken += self.take_mirrored()?;
         // Before anything is sent: it may have used up what a limit leaves.
         let lost = self.tally.effort(self.pipeline.service().effort());
         self.feed.limits.may_be_billed(lost);
@@ -175,12 +185,12 @@ impl Backfill {
     /// Until an answer, a look at locked rows, a new entry or a limit is due.
     pub fn wait(&mut self) -> Result<(), Error> {
         // What the step has written is committed.
-        let counts = &self.tally.counts;
-        self.audit.has(counts.embedded, counts.tokens);
+        self.audit
+            .has_counted(self.tally.counts.embedded, self.audited());
         let mut most = tally::JOURNAL_EVERY;
         if !self.locked.is_empty() {
             most = most.min(locked::LOOK_EVERY);
-        } else if self.pipeline.rows_in_flight() == 0 {
+        } else if self.rows_in_flight() == 0 {
             return Ok(());
         }
         let most = self.feed.limits.until_deadline().min(most);
@@ -189,83 +199,7 @@ impl Backfill {
 
     /// Nothing is on its way, and no vector waits for its row.
     fn idle(&self) -> bool {
-        self.pipeline.rows_in_flight() == 0 && self.locked.is_empty()
-    }
-
-    fn send(&mut self) -> Result<(), Error> {
-        if let Some(sample) = self.sample.take() {
-            let tokens = Freight::tokens(&sample.rows);
-            return match self.feed.limits.reserve(0, tokens) {
-                Ok(()) => self.submit(sample),
-                Err(reached) => {
-                    self.stop(Stop::Limit(reached));
-                    Ok(())
-                }
-            };
-        }
-        if self.proof.in_flight() {
-            return Ok(());
-        }
-        loop {
-            if self
-                .feed
-                .limits
-                .out_of_time(self.pipeline.service().slowest_answer())
-            {
-                self.pipeline.stop();
-                self.stop(Stop::Limit(Reached::Duration));
-                return Ok(());
-            }
-            // Those that fly, and one more request for each worker, so that none has to wait for us.
-            let wanted = 2 * self.concurrency * self.texts_per_request();
-            let in_flight = self.pipeline.rows_in_flight();
-            let given_up = self.locked.given_up();
-            let rows = self.feed.next(
-                &self.target,
-                &self.purpose,
-                wanted.saturating_sub(in_flight),
-                in_flight,
-                |place| given_up.contains(&place),
-            )?;
-            let rows = match rows {
-                Ok(rows) => rows,
-                Err(reached) => {
-                    self.stop(Stop::Limit(reached));
-                    return Ok(());
-                }
-            };
-            for job in batch::requests(rows, self.texts_per_request()) {
-                self.submit(job)?;
-            }
-            if !self.idle() {
-                return Ok(());
-            }
-            let told = self.feed.pass.end();
-            self.left = Some(told.left);
-            let new_leaves = self.target.find_leaves()?;
-            if new_leaves {
-                self.locked.forget_given_up();
-            }
-            if !told.again && !new_leaves {
-                self.stop(Stop::Done);
-                return Ok(());
-            }
-        }
-    }
-
-    fn submit(&mut self, job: Job<Freight>) -> Result<(), Error> {
-        self.audit.sent(job.texts.len());
-        self.pipeline.submit(job).map_err(Error::Pipe)
-    }
-
-    /// Fewer where the quota is small, so that it is used evenly and to its end.
-    fn texts_per_request(&self) -> usize {
-        let share = self
-            .pipeline
-            .service()
-            .texts_per_minute()
-            .map_or(usize::MAX, |texts| (texts / 20.0) as usize);
-        self.texts_per_request.min(share.max(1))
+        self.rows_in_flight() == 0 && self.locked.is_empty()
     }
 
     fn stop(&mut self, stop: Stop) {
@@ -277,6 +211,9 @@ impl Backfill {
         let stop = self.stop.unwrap_or(Stop::Done);
         let stopped_because = stop.name();
         self.audit.end(stopped_because);
+        if let Some(mirror) = &self.mirror {
+            mirror.end(&self.target);
+        }
         match stop {
             Stop::Failed(error) => return Err(error),
             Stop::DailyQuota(failure) => report::daily_quota(&failure),

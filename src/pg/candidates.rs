@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
-use pgrx::pg_sys::ItemPointerData;
+use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys::{ItemPointerData, Oid};
 use pgrx::prelude::*;
+use pgrx::spi::SpiHeapTupleData;
 
 use super::error::Error;
 use super::leaves::Leaf;
@@ -63,12 +65,43 @@ impl Target {
     }
 }
 
+/// As small as rows get.
+pub const MOST_ROWS_PER_BLOCK: i64 = 291;
+
 /// Where the pending rows of a leaf are, among the blocks `blocks`; at most `MAX_COLLECTED`.
 pub fn collect(
     target: &Target,
     leaf: usize,
     blocks: Option<&Range<u32>>,
 ) -> Result<Vec<ItemPointerData>, Error> {
+    let mut ctids = Vec::new();
+    let arguments = [target.rejected.clone().into()];
+    collect_where(
+        target,
+        leaf,
+        blocks,
+        "ctid",
+        &target.pending(),
+        &arguments,
+        |row| {
+            ctids.extend(row.get::<ItemPointerData>(1)?);
+            Ok(())
+        },
+    )?;
+    Ok(ctids)
+}
+
+/// Hands out `columns` of the rows of a leaf for which `condition` holds, among the blocks `blocks`; at most
+/// `MAX_COLLECTED`.
+pub fn collect_where(
+    target: &Target,
+    leaf: usize,
+    blocks: Option<&Range<u32>>,
+    columns: &str,
+    condition: &str,
+    arguments: &[DatumWithOid<'_>],
+    mut take: impl FnMut(SpiHeapTupleData<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
     let window = match blocks {
         None => String::new(),
         Some(Range { start, end }) => format!(
@@ -77,23 +110,21 @@ pub fn collect(
         ),
     };
     let statement = format!(
-        "SELECT ctid {}{window} AND {} LIMIT {MAX_COLLECTED}",
+        "SELECT {columns} {}{window} AND {condition} LIMIT {MAX_COLLECTED}",
         target.rows_of(leaf),
-        target.pending()
     );
     const CHUNK: std::ffi::c_long = 10_000;
-    let mut ctids = Vec::new();
     Spi::connect(|client| {
-        let mut cursor = client.try_open_cursor(&statement, &[target.rejected.clone().into()])?;
+        let mut cursor = client.try_open_cursor(&statement, arguments)?;
         loop {
-            let before = ctids.len();
             let rows = cursor.fetch(CHUNK)?;
+            let is_last = rows.is_empty();
             for row in rows {
-                ctids.extend(row.get::<ItemPointerData>(1)?);
+                take(row)?;
             }
             sys::free_tuples();
-            if ctids.len() == before {
-                return Ok(ctids);
+            if is_last {
+                return Ok(());
             }
         }
     })
@@ -102,22 +133,22 @@ pub fn collect(
 /// How a leaf is looked through: in one go, or, where that could find more than is held at a time, in
 /// windows of blocks, so that a table of any size is read once a pass.
 pub fn windows(target: &Target, leaf: usize) -> Result<Vec<Option<Range<u32>>>, Error> {
-    let (blocks, rows) = sys::with_pinned_search_path(|| {
+    let table = target.leaves[leaf].oid;
+    let blocks = blocks(table)?;
+    let rows = sys::with_pinned_search_path(|| {
         Spi::connect(|client| {
             client
                 .select(
-                    "SELECT pg_relation_size(oid) / current_setting('block_size')::int8, reltuples::float8
-                     FROM pg_class WHERE oid = $1",
+                    "SELECT reltuples::float8 FROM pg_class WHERE oid = $1",
                     None,
-                    &[target.leaves[leaf].oid.into()],
+                    &[table.into()],
                 )?
                 .first()
-                .get_two::<i64, f64>()
+                .get_one::<f64>()
         })
     })?;
-    let blocks = u32::try_from(count(blocks)).unwrap_or(u32::MAX);
-    // No statistics, or rows as small as they get: 291 fit into a block.
-    let most_rows = u64::from(blocks) * 291;
+    // No statistics, or rows as small as they get.
+    let most_rows = u64::from(blocks) * MOST_ROWS_PER_BLOCK.unsigned_abs();
     let rows = match rows {
         Some(rows) if rows > 0.0 => (2.0 * rows) as u64,
         _ => most_rows,
@@ -131,6 +162,23 @@ pub fn windows(target: &Target, leaf: usize) -> Result<Vec<Option<Range<u32>>>, 
         .step_by(step as usize)
         .map(|start| Some(start as u32..(start + step).min(u64::from(u32::MAX)) as u32))
         .collect())
+}
+
+/// How many a table has.
+pub fn blocks(table: Oid) -> Result<u32, Error> {
+    let blocks = sys::with_pinned_search_path(|| {
+        Spi::connect(|client| {
+            client
+                .select(
+                    "SELECT pg_relation_size($1::oid) / current_setting('block_size')::int8",
+                    None,
+                    &[table.into()],
+                )?
+                .first()
+                .get_one::<i64>()
+        })
+    })?;
+    Ok(u32::try_from(count(blocks)).unwrap_or(u32::MAX))
 }
 
 /// Reads those of `ctids` that are still pending.

@@ -17,14 +17,25 @@ pub struct Column {
     pub typmod: i32,
     /// text, varchar, char, citext, json, jsonb, or a domain over one.
     is_text: bool,
-    /// Of Postgres's own types, or a domain over one: casts of others are functions of their owners.
-    is_builtin: bool,
+    /// Which of Postgres's own types it is, or a domain over: casts of others are functions of their owners.
+    pub builtin: Option<String>,
     /// Part of a primary or a foreign key.
     is_key: bool,
     is_primary: bool,
 }
 
 impl Column {
+    /// SQL of type text. What is not Postgres's own is written as the type prints it, which is no cast.
+    pub fn as_text(&self) -> String {
+        match self.builtin {
+            Some(_) => format!("{}::pg_catalog.text", self.sql),
+            None => format!(
+                "CASE WHEN {sql} IS DISTINCT FROM NULL THEN pg_catalog.concat({sql}) END",
+                sql = self.sql
+            ),
+        }
+    }
+
     /// The type without its schema.
     pub fn bare_type(&self) -> &str {
         self.type_name.rsplit('.').next().unwrap_or(&self.type_name)
@@ -45,7 +56,7 @@ pub fn of(relation: Oid) -> Result<Vec<Column>, Error> {
                                 WHERE d.classid = 'pg_type'::regclass AND d.objid = base.oid
                                   AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
                                   AND e.extname = 'citext'),
-                        base.typnamespace = 'pg_catalog'::regnamespace,
+                        CASE WHEN base.typnamespace = 'pg_catalog'::regnamespace THEN base.typname::text END,
                         EXISTS (SELECT FROM pg_constraint k
                                 WHERE k.conrelid = a.attrelid AND k.contype IN ('p', 'f')
                                   AND a.attnum = ANY (k.conkey)),
@@ -69,7 +80,7 @@ pub fn of(relation: Oid) -> Result<Vec<Column>, Error> {
                     typmod: row.get(4)?.unwrap_or(-1),
                     type_name: row.get(5)?.unwrap_or_default(),
                     is_text: row.get(6)?.unwrap_or_default(),
-                    is_builtin: row.get(7)?.unwrap_or_default(),
+                    builtin: row.get(7)?,
                     is_key: row.get(8)?.unwrap_or_default(),
                     is_primary: row.get(9)?.unwrap_or_default(),
                     number: row.get(10)?.unwrap_or_default(),
@@ -154,10 +165,9 @@ pub fn row_key(columns: &[Column]) -> String {
         .iter()
         .filter(|column| column.is_primary)
         .map(|column| {
-            let value = match column.is_builtin {
-                true => column.sql.clone(),
-                // As the type prints it, which is no cast.
-                false => format!("pg_catalog.concat({})", column.sql),
+            let value = match column.builtin {
+                Some(_) => column.sql.clone(),
+                None => column.as_text(),
             };
             format!("{}, {value}", spi::quote_literal(&column.name))
         })

@@ -14,6 +14,7 @@ use crate::engine::key::KeyFault;
 use crate::gemini::model::{Model, ModelError};
 use crate::gemini::request::Purpose;
 
+use super::mirror::MirrorError;
 use super::target::Target;
 
 /// All that ends a call. Names are as the user writes them in SQL.
@@ -132,6 +133,7 @@ pub enum Error {
     },
     /// A step of a run that this session has not begun.
     NoRun,
+    Mirror(MirrorError),
     Request(Failure),
     /// A run ended early; what came before is committed.
     Run {
@@ -176,6 +178,7 @@ impl Error {
     pub fn message(&self) -> String {
         match self {
             Error::Run { failure, .. } => failure.to_string(),
+            Error::Mirror(error) => error.message(),
             Error::OtherSpace { model, sample, .. } => {
                 format!("none of {sample} stored vectors is of {}", model.name)
             }

@@ -24,20 +24,27 @@ pub struct Counts {
     pub tokens: u64,
     pub cost: f64,
     pub effort: Effort,
+    /// Of a collection of ChromaDB: records that it took, and that were deleted from it.
+    pub mirrored: u64,
+    pub removed: u64,
     /// Why nothing goes out at the moment.
     pub waiting_for: Option<String>,
 }
 
 /// An open entry.
 #[derive(Debug, Clone, Copy)]
-pub struct Entry(i64);
+pub struct Entry {
+    run: i64,
+    /// Releases before the mirror have no columns for it, and their SQL may still be there.
+    mirrors: bool,
+}
 
 /// Opens an entry; the caller holds the column's lock, so entries that are still open are of runs that
 /// were killed.
 pub fn open(
     function: &str,
     target: &Target,
-    purpose: &Purpose,
+    purpose: Option<&Purpose>,
     pending: u64,
     blank: u64,
 ) -> Result<Entry, Error> {
@@ -48,7 +55,7 @@ pub fn open(
             .get_one::<String>()
     })?;
     as_owner(|| {
-        if function == "embed_all_missing" {
+        if function != "embed_missing" {
             run(
                 "UPDATE embedding_backfill.journal SET state = 'interrupted', finished = updated
                  WHERE state = 'running' AND lock_key = $1",
@@ -75,9 +82,9 @@ pub fn open(
                         target.oid.into(),
                         target.relation.as_str().into(),
                         target.column.name.as_str().into(),
-                        purpose.model.name.into(),
-                        (purpose.dimensions as i32).into(),
-                        purpose.task.name().into(),
+                        purpose.map(|purpose| purpose.model.name).into(),
+                        (target.dimensions as i32).into(),
+                        purpose.map(|purpose| purpose.task.name()).into(),
                         target.content.as_str().into(),
                         target.filter.as_str().into(),
                         (pending as i64).into(),
@@ -88,11 +95,25 @@ pub fn open(
                 .first()
                 .get_one::<i64>()
         })?;
-        Ok(Entry(id.unwrap_or_default()))
+        Ok(Entry {
+            run: id.unwrap_or_default(),
+            mirrors: false,
+        })
     })
 }
 
 impl Entry {
+    /// From now on it tells of this collection, too.
+    pub fn mirrors(&mut self, collection: &str) -> Result<(), Error> {
+        self.mirrors = true;
+        as_owner(|| {
+            run(
+                "UPDATE embedding_backfill.journal SET collection = $2 WHERE run = $1",
+                &[self.run.into(), collection.into()],
+            )
+        })
+    }
+
     pub fn update(self, counts: &Counts) -> Result<(), Error> {
         self.write(counts, "running", None)
     }
@@ -109,7 +130,7 @@ impl Entry {
                     .select(
                         "SELECT EXISTS (SELECT FROM embedding_backfill.stop_requests WHERE run = $1)",
                         None,
-                        &[self.0.into()],
+                        &[self.run.into()],
                     )?
                     .first()
                     .get_one::<bool>()
@@ -120,21 +141,30 @@ impl Entry {
     }
 
     pub fn number(self) -> i64 {
-        self.0
+        self.run
     }
 
     fn write(self, counts: &Counts, state: &str, reason: Option<&str>) -> Result<(), Error> {
         let Counts { effort, .. } = counts;
+        let mirror = match self.mirrors {
+            true => format!(
+                ", mirrored = {}, removed = {}",
+                counts.mirrored, counts.removed
+            ),
+            false => String::new(),
+        };
         as_owner(|| {
             run(
-                "UPDATE embedding_backfill.journal
+                &format!(
+                    "UPDATE embedding_backfill.journal
                  SET embedded = $2, rejected = $3, tokens = $4, cost = $5::numeric(20, 6), requests = $6,
                      retries = $7, quota_refusals = $8, waited = make_interval(secs => $9),
                      waiting_for = $10, state = $11, reason = $12, updated = clock_timestamp(),
-                     finished = CASE WHEN $11 <> 'running' THEN clock_timestamp() END
-                 WHERE run = $1",
+                     finished = CASE WHEN $11 <> 'running' THEN clock_timestamp() END{mirror}
+                 WHERE run = $1"
+                ),
                 &[
-                    self.0.into(),
+                    self.run.into(),
                     (counts.embedded as i64).into(),
                     (counts.rejected as i64).into(),
                     (counts.tokens as i64).into(),
@@ -150,6 +180,26 @@ impl Entry {
             )
         })
     }
+}
+
+/// What a process does that holds the lock of a column.
+pub fn function_of(lock_key: i64, pid: i32) -> Result<Option<String>, Error> {
+    as_owner(|| {
+        Spi::connect(|client| {
+            let rows = client.select(
+                "SELECT function FROM embedding_backfill.journal
+                 WHERE lock_key = $1 AND pid = $2 AND state = 'running'
+                 ORDER BY run DESC",
+                Some(1),
+                &[lock_key.into(), pid.into()],
+            )?;
+            match rows.is_empty() {
+                true => Ok(None),
+                false => rows.first().get_one::<String>(),
+            }
+        })
+        .map_err(Error::from)
+    })
 }
 
 /// The model of the last run that wrote to this column.

@@ -56,7 +56,7 @@ impl Limits {
         max_tokens: Option<i64>,
         max_cost: Option<AnyNumeric>,
     ) -> Result<Limits, Error> {
-        let duration = max_duration.map(duration).transpose()?;
+        let deadline = deadline(max_duration)?;
         let rows = max_rows
             .map(|rows| at_least_one("max_rows", rows))
             .transpose()?;
@@ -67,7 +67,7 @@ impl Limits {
         let cost = max_cost.map(|cost| dollars(model, cost)).transpose()?;
         let cost = cost.map(|tokens| (tokens, TokenLimit::Cost));
         Ok(Limits {
-            deadline: duration.and_then(|duration| Instant::now().checked_add(duration)),
+            deadline,
             rows,
             tokens: [tokens, cost]
                 .into_iter()
@@ -137,6 +137,12 @@ impl Limits {
     pub fn may_be_billed(&mut self, tokens: u64) {
         self.tokens_used += tokens;
     }
+}
+
+/// Of a run that has no other limit.
+pub fn deadline(max_duration: Option<Interval>) -> Result<Option<Instant>, Error> {
+    let duration = max_duration.map(duration).transpose()?;
+    Ok(duration.and_then(|duration| Instant::now().checked_add(duration)))
 }
 
 fn at_least_one(name: &'static str, value: i64) -> Result<u64, Error> {

@@ -5,6 +5,8 @@
 use pgrx::prelude::*;
 
 use super::error::Error;
+use super::journal;
+use super::mirror;
 use super::sys;
 use super::target::Target;
 
@@ -23,6 +25,8 @@ pub struct Holder {
     pub user: String,
     /// A CALL, not an embed_missing.
     pub whole_table: bool,
+    /// It fills a collection and not the column.
+    pub mirrors: bool,
 }
 
 pub fn key(target: &Target) -> i64 {
@@ -77,9 +81,11 @@ fn holder(key: i64) -> Result<Holder, Error> {
     })?;
     // Nobody where it has ended meanwhile.
     let (pid, user, whole_table) = holder.unwrap_or_default();
+    let pid = pid.unwrap_or_default();
     Ok(Holder {
-        pid: pid.unwrap_or_default(),
+        pid,
         user: user.unwrap_or_default(),
         whole_table: whole_table.unwrap_or_default(),
+        mirrors: journal::function_of(key, pid)?.as_deref() == Some(mirror::FUNCTION),
     })
 }

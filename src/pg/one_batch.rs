@@ -239,7 +239,7 @@ impl Batch {
         self.counts.cost = settings::cost(self.purpose.model, self.counts.tokens);
         self.audit.has(embedded, self.counts.tokens);
         if self.counts.effort.requests > 0 {
-            let entry = journal::open(FUNCTION, &self.target, &self.purpose, embedded, 0)?;
+            let entry = journal::open(FUNCTION, &self.target, Some(&self.purpose), embedded, 0)?;
             entry.close(&self.counts, "done", "done")?;
             journal::notify(&self.target, entry, embedded)?;
         }

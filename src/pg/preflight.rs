@@ -53,7 +53,7 @@ pub fn meant(call: &Call, model: &'static Model) -> Result<(Target, Purpose), Er
     let task = settings::task_type()?;
     let mut target = target::resolve(call)?;
     dimensions(&target.column.name, target.dimensions.into(), model)?;
-    expressions(&target)?;
+    expressions(&target, &[])?;
     let purpose = Purpose {
         model,
         dimensions: target.dimensions,
@@ -147,15 +147,16 @@ pub fn dimensions(name: &str, dimensions: i64, model: &'static Model) -> Result<
     }
 }
 
-fn writable(function: &'static str) -> Result<(), Error> {
+pub fn writable(function: &'static str) -> Result<(), Error> {
     match sys::transaction_read_only() {
         true => Err(Error::ReadOnly { function }),
         false => Ok(()),
     }
 }
 
-/// The caller's SQL in its place, so that the error names the argument and not our statement.
-fn expressions(target: &Target) -> Result<(), Error> {
+/// The caller's SQL in its place, so that the error names the argument and not our statement. `others` are
+/// arguments besides content and source_filter, and their SQL.
+pub fn expressions(target: &Target, others: &[(&'static str, &str)]) -> Result<(), Error> {
     let Target {
         relation,
         alias,
@@ -163,16 +164,11 @@ fn expressions(target: &Target) -> Result<(), Error> {
         filter,
         ..
     } = target;
-    for (argument, statement) in [
-        (
-            "content",
-            format!("SELECT {content} FROM ONLY {relation} AS {alias} LIMIT 0"),
-        ),
-        (
-            "source_filter",
-            format!("SELECT 1 FROM ONLY {relation} AS {alias} WHERE {filter} LIMIT 0"),
-        ),
-    ] {
+    let value = |sql: &str| format!("SELECT {sql} FROM ONLY {relation} AS {alias} LIMIT 0");
+    let others = others.iter().map(|(argument, sql)| (*argument, value(sql)));
+    let filtered = format!("SELECT 1 FROM ONLY {relation} AS {alias} WHERE {filter} LIMIT 0");
+    let own = [("content", value(content)), ("source_filter", filtered)];
+    for (argument, statement) in own.into_iter().chain(others) {
         PgTryBuilder::new(|| {
             Spi::connect(|client| client.select(&statement, None, &[]).map(drop))
                 .map_err(Error::from)

@@ -1,12 +1,9 @@
 //! What a run says while it works. One line a fact, short enough for a psql window; nothing that is not
 //! wrong is above NOTICE.
 
-use std::time::{Duration, Instant};
-
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::journal::Counts;
 use super::lock::Holder;
 use super::preflight::Finding;
 use super::price::Price;
@@ -14,7 +11,6 @@ use super::survey::Survey;
 use super::sys;
 use super::target::Target;
 use crate::engine::failure::Failure;
-use crate::engine::pace::Wait;
 use crate::gemini::request::Purpose;
 
 macro_rules! tell {
@@ -22,12 +18,6 @@ macro_rules! tell {
         say(PgLogLevel::$level, format!($($message)+), None)
     };
 }
-
-/// Between two lines of progress: a tenth of the time so far, within these.
-const EVERY: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(60)];
-
-/// With "NOTICE:  " before it, a line fits a psql window of 100 columns.
-const MAX_LINE: usize = 91;
 
 /// Rejected rows that are named one by one; the journal has them all.
 const MAX_REJECTED_NAMED: u64 = 5;
@@ -143,9 +133,10 @@ pub fn locked(target: &Target, abandoned: u64) {
 pub fn already_running(target: &Target, holder: &Holder) {
     tell!(
         NOTICE,
-        "{}.{} is being filled by process {} of {}",
+        "{}.{} is being {} by process {} of {}",
         target.label,
         target.column.sql,
+        if holder.mirrors { "mirrored" } else { "filled" },
         holder.pid,
         holder.user
     );
@@ -182,7 +173,7 @@ pub fn audit(line: String) {
 
 /// The one mouth. Postgres serves a cancel at the end of each message, with a jump over our frames that
 /// would leave a run's lock and threads behind; so it has to wait until the next look at interrupts.
-fn say(level: PgLogLevel, message: String, hint: Option<&str>) {
+pub fn say(level: PgLogLevel, message: String, hint: Option<&str>) {
     let code = match level {
         PgLogLevel::WARNING => PgSqlErrorCode::ERRCODE_WARNING,
         _ => PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
@@ -194,83 +185,6 @@ fn say(level: PgLogLevel, message: String, hint: Option<&str>) {
     sys::without_interrupts(|| report.report(level));
 }
 
-/// How far a run is.
-pub struct Progress {
-    total: u64,
-    began: Instant,
-    said: Instant,
-    said_wait: Option<String>,
-}
-
-impl Progress {
-    pub fn new(total: u64) -> Progress {
-        let now = Instant::now();
-        Progress {
-            total,
-            began: now,
-            said: now,
-            said_wait: None,
-        }
-    }
-
-    /// At most every few seconds, less often in a long run; a new reason to wait at once.
-    pub fn say(&mut self, done: u64, wait: Option<&Wait>) {
-        if let Some(Wait { reason, until }) = wait
-            && self.said_wait.as_ref() != Some(reason)
-        {
-            let left = until.saturating_duration_since(Instant::now());
-            if left > Duration::from_secs(1) {
-                let line = format!("waiting {}: {reason}", duration(left));
-                tell!(
-                    NOTICE,
-                    "{}",
-                    line.chars().take(MAX_LINE).collect::<String>()
-                );
-                self.said_wait = Some(reason.clone());
-            }
-        }
-        let every = (self.began.elapsed() / 10).clamp(EVERY[0], EVERY[1]);
-        if self.said.elapsed() < every || done == 0 {
-            return;
-        }
-        self.said = Instant::now();
-        let total = self.total.max(done);
-        let rate = done as f64 / self.began.elapsed().as_secs_f64().max(0.001);
-        let left = Duration::from_secs_f64((total - done) as f64 / rate.max(0.001));
-        tell!(
-            NOTICE,
-            "{done}/{total} rows ({:.1}%), {rate:.0} rows/s, ETA {}",
-            100.0 * done as f64 / total.max(1) as f64,
-            duration(left),
-        );
-    }
-
-    pub fn end(&self, target: &Target, counts: &Counts, exact: bool, stopped_because: &str) {
-        if counts.embedded == 0 {
-            if stopped_because != "done" {
-                tell!(
-                    NOTICE,
-                    "{}: no row embedded: {stopped_because}",
-                    target.label
-                );
-            }
-            return;
-        }
-        let about = if exact { "" } else { "at most " };
-        let elapsed = self.began.elapsed();
-        tell!(
-            NOTICE,
-            "{}: {} embedded in {} ({:.0} rows/s), {about}{} tokens, {}: {stopped_because}",
-            target.label,
-            rows(counts.embedded),
-            duration(elapsed),
-            counts.embedded as f64 / elapsed.as_secs_f64().max(0.001),
-            counts.tokens,
-            dollars(counts.cost),
-        );
-    }
-}
-
 pub fn rows(count: u64) -> String {
     match count {
         1 => "1 row".into(),
@@ -278,22 +192,11 @@ pub fn rows(count: u64) -> String {
     }
 }
 
-fn dollars(amount: f64) -> String {
+pub fn dollars(amount: f64) -> String {
     match amount {
         0.0 => "$0".into(),
         amount if amount < 0.0001 => "less than $0.0001".into(),
         amount if amount < 1.0 => format!("${amount:.4}"),
         amount => format!("${amount:.2}"),
-    }
-}
-
-/// `0.4 s`, `12 s`, `3 min 20 s`, `5 h 7 min`.
-fn duration(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match seconds {
-        0..10 => format!("{:.1} s", duration.as_secs_f64()),
-        10..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
     }
 }

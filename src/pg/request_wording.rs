@@ -2,6 +2,7 @@
 
 use pgrx::PgSqlErrorCode::*;
 
+use super::mirror;
 use super::wording::{Parts, parts};
 use crate::engine::failure::Failure;
 use crate::gemini::error::{ApiError, Kind, Period};
@@ -11,6 +12,7 @@ pub fn failure_parts(failure: Failure) -> Parts {
     let message = format!("embedding request failed: {failure}");
     match failure {
         Failure::Refused(error) => refusal_parts(&error, message),
+        Failure::Chroma(_) => mirror::failure_parts(failure),
         Failure::Transport { host, .. } => parts(
             ERRCODE_IO_ERROR,
             message,
@@ -23,7 +25,10 @@ pub fn failure_parts(failure: Failure) -> Parts {
             message,
             "call again, only missing rows are sent; SET embedding_backfill.request_timeout = '120s'; waits longer",
         ),
-        Failure::TooLarge { .. } | Failure::Malformed { .. } | Failure::Vector(_) => parts(
+        Failure::TooLarge { .. }
+        | Failure::TooLargeToSend { .. }
+        | Failure::Malformed { .. }
+        | Failure::Vector(_) => parts(
             ERRCODE_EXTERNAL_ROUTINE_EXCEPTION,
             message,
             "nothing of this request was written; check embedding_backfill.base_url if it happens again",

@@ -1,22 +1,24 @@
 //! The settings `embedding_backfill.*`. What could send the key or the data elsewhere is the
 //! superuser's; what only shapes a run is the user's. Workers get a snapshot, never the settings.
 
-use std::cell::{Cell, RefCell};
+mod chroma;
+mod pool;
+
+use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::time::Duration;
 
-use once_cell::unsync::OnceCell;
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 
 use super::error::Error;
 use super::sys;
 use crate::engine::embedder::Sending;
-use crate::engine::endpoint::BaseUrl;
-use crate::engine::http::{Client, Connection};
 use crate::engine::key::ApiKey;
 use crate::gemini::model;
 use crate::gemini::request::Purpose;
 use crate::gemini::task::TaskType;
+
+pub use chroma::{Chroma, chroma};
 
 const GOOGLE: &CStr = c"https://generativelanguage.googleapis.com/v1beta";
 
@@ -42,17 +44,23 @@ thread_local! {
     static REFUSED: Cell<Option<&'static CStr>> = const { Cell::new(None) };
 }
 
-pub fn define() {
-    // A hostile setter could have the server read any file's first bytes into an error, send the key
-    // to another host, or trust a forged certificate: superuser only, and hidden from others.
+/// A hostile setter could have the server read any file's first bytes into an error, send the key or the
+/// data to another host, or trust a forged certificate: superuser only, and hidden from others.
+fn superuser(
+    name: &'static CStr,
+    short: &'static CStr,
+    long: &'static CStr,
+    setting: &'static Text,
+) {
     let guarded = GucFlags::SUPERUSER_ONLY | GucFlags::NO_SHOW_ALL;
-    let superuser = |name: &'static CStr, short, long, setting| {
-        let brought = sys::is_clients(name);
-        GucRegistry::define_string_guc(name, short, long, setting, GucContext::Suset, guarded);
-        if brought && !sys::is_clients(name) {
-            REFUSED.set(Some(name));
-        }
-    };
+    let brought = sys::is_clients(name);
+    GucRegistry::define_string_guc(name, short, long, setting, GucContext::Suset, guarded);
+    if brought && !sys::is_clients(name) {
+        REFUSED.set(Some(name));
+    }
+}
+
+pub fn define() {
     superuser(
         c"embedding_backfill.api_key_file",
         c"File with the Gemini API key.",
@@ -77,6 +85,7 @@ pub fn define() {
         c"The environment's HTTP_PROXY and HTTPS_PROXY are ignored.",
         &PROXY,
     );
+    chroma::define();
     // Each of these changes only what the caller's own run sends.
     let user = |name, short, long, setting| {
         GucRegistry::define_string_guc(
@@ -199,24 +208,37 @@ pub fn concurrency() -> usize {
     CONCURRENCY.get().unsigned_abs() as usize
 }
 
+fn max_attempts() -> u32 {
+    MAX_ATTEMPTS.get().unsigned_abs()
+}
+
+fn timeout() -> Duration {
+    Duration::from_secs(REQUEST_TIMEOUT.get().unsigned_abs().into())
+}
+
 /// What the workers of a run are told.
 pub fn sending(purpose: Purpose) -> Result<Sending, Error> {
-    if let Some(name) = REFUSED.get() {
-        return Err(Error::SettingRefused {
-            name: name.to_string_lossy(),
-        });
-    }
+    none_refused()?;
     let (texts_per_minute, tokens_per_minute) = pace();
     Ok(Sending {
-        client: client()?,
+        client: pool::google()?,
         key: api_key()?,
         purpose,
-        max_attempts: MAX_ATTEMPTS.get().unsigned_abs(),
+        max_attempts: max_attempts(),
         texts_per_minute,
         tokens_per_minute,
         deadline: None,
         pays_once: false,
     })
+}
+
+fn none_refused() -> Result<(), Error> {
+    match REFUSED.get() {
+        Some(name) => Err(Error::SettingRefused {
+            name: name.to_string_lossy(),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Texts and tokens a minute, as set; 0 is no limit.
@@ -246,34 +268,6 @@ pub fn journal_retention() -> i32 {
 
 fn api_key() -> Result<ApiKey, Error> {
     ApiKey::load(text(&API_KEY_FILE).as_deref()).map_err(Error::Key)
-}
-
-thread_local! {
-    /// Connections stay open from one call to the next, as long as the settings stay the same.
-    static POOL: RefCell<OnceCell<Client>> = const { RefCell::new(OnceCell::new()) };
-}
-
-/// The backend's connections to the API under the settings in force.
-fn client() -> Result<Client, Error> {
-    let url = text(&BASE_URL).unwrap_or_default();
-    let connection = Connection {
-        base_url: BaseUrl::parse(&url).map_err(|fault| Error::BaseUrl { url, fault })?,
-        ca_file: text(&CA_FILE),
-        proxy: text(&PROXY),
-        timeout: Duration::from_secs(REQUEST_TIMEOUT.get().unsigned_abs().into()),
-        keep_alive: concurrency(),
-    };
-    POOL.with_borrow_mut(|pool| {
-        if pool
-            .get()
-            .is_some_and(|client| *client.connection() != connection)
-        {
-            pool.take();
-        }
-        pool.get_or_try_init(|| Client::new(connection))
-            .cloned()
-            .map_err(Error::Connection)
-    })
 }
 
 /// A text setting; an empty one counts as unset.

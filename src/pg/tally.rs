@@ -9,7 +9,7 @@ use super::stop::Stop;
 use super::target::Target;
 use crate::engine::effort::Effort;
 use crate::engine::pace::Wait;
-use crate::gemini::request::Purpose;
+use crate::gemini::model::Model;
 
 /// Between two updates of the entry while nothing is written, and two looks for embed_stop.
 pub const JOURNAL_EVERY: Duration = Duration::from_secs(1);
@@ -18,28 +18,26 @@ pub struct Tally {
     pub counts: Counts,
     /// The model tells what it bills.
     pub exact: bool,
-    purpose: Purpose,
-    entry: Entry,
+    pub entry: Entry,
     journaled: Instant,
 }
 
 impl Tally {
-    pub fn new(purpose: Purpose, entry: Entry) -> Tally {
+    pub fn new(entry: Entry) -> Tally {
         Tally {
             counts: Counts::default(),
             exact: true,
-            purpose,
             entry,
             journaled: Instant::now(),
         }
     }
 
     /// Counts what an answer cost: `bound`, the most it can be, where the model doesn't tell.
-    pub fn bill(&mut self, told: Option<u64>, bound: u64) -> u64 {
+    pub fn bill(&mut self, model: &Model, told: Option<u64>, bound: u64) -> u64 {
         self.exact &= told.is_some();
         let tokens = told.unwrap_or(bound);
         self.counts.tokens += tokens;
-        self.counts.cost += settings::cost(self.purpose.model, tokens);
+        self.counts.cost += settings::cost(model, tokens);
         tokens
     }
 

@@ -188,7 +188,7 @@ impl Error {
             ),
             TransactionBlock => parts(
                 ERRCODE_ACTIVE_SQL_TRANSACTION,
-                "embed_all_missing commits as it goes and can't run inside a transaction block",
+                "embed_all_missing and mirror_to_chroma commit as they go and can't run inside a transaction block",
                 "COMMIT first, or make the CALL a command of its own; embed_missing works inside a transaction",
             ),
             ReadOnly { function } => parts(
@@ -209,8 +209,9 @@ impl Error {
             NoRun => parts(
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 "no run has begun in this session",
-                "CALL embed_all_missing('your_table'); begins one and ends it",
+                "CALL embed_all_missing('your_table'); begins one and ends it, as mirror_to_chroma does",
             ),
+            Mirror(error) => error.parts(),
             Request(failure) => failure_parts(failure),
             Run { failure, embedded } => {
                 let (code, message, _, hint) = failure_parts(failure);
@@ -234,6 +235,10 @@ fn example(argument: &str) -> String {
             "content is an SQL expression over the row, such as 'raw_data' or 'title || body'"
                 .into()
         }
+        "key" => {
+            "key is an SQL expression over the row, such as 'id' or 'tenant || ''/'' || id'".into()
+        }
+        "metadata" => "metadata names columns of the table, such as ARRAY['date', 'topic']".into(),
         _ => "source_filter is an SQL condition over the row, such as 'date >= ''2024-01-01'''"
             .into(),
     }
@@ -253,5 +258,5 @@ fn key_parts(fault: KeyFault) -> Parts {
         KeyFault::NotSet => "put the key into a file of mode 0600 owned by the server's user, then: LOAD 'embedding_backfill'; ALTER SYSTEM SET embedding_backfill.api_key_file = '/path/to/key'; SELECT pg_reload_conf();".into(),
         _ => "the file must hold the key alone; keys are made in Google AI Studio".into(),
     };
-    parts(code, fault.to_string(), hint)
+    parts(code, fault.of("API key"), hint)
 }

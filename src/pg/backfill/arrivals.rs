@@ -9,7 +9,7 @@ use crate::pg::freight::Freight;
 use crate::pg::rejects;
 use crate::pg::report;
 use crate::pg::stop::Stop;
-use crate::pg::store::{self, Place, Written};
+use crate::pg::store::{Place, Written};
 
 impl Backfill {
     pub(super) fn take(&mut self, outcome: Outcome<Freight>) -> Result<(), Error> {
@@ -32,8 +32,7 @@ impl Backfill {
             Ok(answer) => {
                 self.lost = 0;
                 let rows = places.into_iter().zip(answer.vectors).collect();
-                let written = store::write_unchanged(&self.target, rows)?;
-                self.count(written)
+                self.mirror_or_write(rows)
             }
             Err(NotEmbedded::Unsent) => Ok(()),
             // The next pass finds its rows, and the limits say whether they may be paid for once more.
@@ -62,7 +61,7 @@ impl Backfill {
         let Some(answer) = answer else {
             return self.feed.limits.settle(rows, 0, reserved, 0);
         };
-        let tokens = self.tally.bill(answer.tokens, reserved);
+        let tokens = self.tally.bill(self.purpose.model, answer.tokens, reserved);
         self.feed.limits.settle(rows, rows, reserved, tokens);
     }
 

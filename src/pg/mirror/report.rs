@@ -1,0 +1,126 @@
+//! What a mirror says while it works.
+
+use pgrx::prelude::*;
+
+use crate::engine::failure::Failure;
+use crate::pg::progress::{Progress, duration};
+use crate::pg::report::{rows, say};
+use crate::pg::target::Target;
+
+/// Records that are named one by one where the server refuses them.
+const MAX_LEFT_OUT_NAMED: u64 = 5;
+
+/// What there is to do, before anything is sent.
+pub fn start(target: &Target, pending: u64, batch: usize, collection: &str, host: &str) {
+    let requests = match pending.div_ceil(batch as u64) {
+        1 => "1 request".into(),
+        requests => format!("{requests} requests"),
+    };
+    notice(format!(
+        "{}.{}: {} to collection {collection} at {host}, {requests}",
+        target.label,
+        target.column.sql,
+        rows(pending),
+    ));
+    if !target.foreign.is_empty() {
+        notice(format!(
+            "foreign partitions are left out: {}",
+            target.foreign.join(", ")
+        ));
+    }
+}
+
+pub fn other_space(collection: &str, space: &str) {
+    warning(
+        format!(
+            "collection {collection} measures by {space}, not cosine: its order may not be that of <=>"
+        ),
+        Some("to have it made with cosine, delete it in Chroma and call again"),
+    );
+}
+
+pub fn smaller_batch(batch: usize) {
+    notice(format!("the server takes {batch} records in a request"));
+}
+
+pub fn left_out(so_far: u64, id: &str, reason: &str) {
+    match so_far {
+        0..MAX_LEFT_OUT_NAMED => warning(format!("record {id} is left out: {reason}"), None),
+        MAX_LEFT_OUT_NAMED => warning("more records are left out".into(), None),
+        _ => (),
+    }
+}
+
+pub fn without_key(left_out: u64) {
+    if left_out > 0 {
+        warning(
+            format!("{} left out: their key is NULL or empty", rows(left_out)),
+            None,
+        );
+    }
+}
+
+pub fn end(
+    progress: &Progress,
+    target: &Target,
+    collection: &str,
+    (mirrored, removed, left_out): (u64, u64, u64),
+    stopped_because: &str,
+) {
+    let elapsed = progress.elapsed();
+    let removed = match stopped_because {
+        "done" => format!("{removed} removed"),
+        _ => format!("{removed} removed, the rest not looked for"),
+    };
+    let left_out = match left_out {
+        0 => String::new(),
+        left_out => format!(", {left_out} left out"),
+    };
+    notice(format!(
+        "{}: {} in collection {collection}, {removed}{left_out}, in {}: {stopped_because}",
+        target.label,
+        rows(mirrored),
+        duration(elapsed),
+    ));
+}
+
+/// A backfill goes on without its mirror.
+pub fn given_up(collection: &str, failure: &Failure) {
+    notice(format!(
+        "collection {collection} is left behind from here on: {failure}"
+    ));
+}
+
+/// What a backfill wrote, and its mirror has not.
+pub fn left_behind(target: &Target, collection: &str, left: u64, failure: Option<&Failure>) {
+    if left == 0 {
+        return;
+    }
+    let reason = failure.map_or("see above".to_owned(), Failure::to_string);
+    let hint = format!("CALL mirror_to_chroma('{}', '{collection}');", target.label);
+    warning(
+        format!(
+            "{} embedded and not in collection {collection}: {reason}",
+            rows(left)
+        ),
+        Some(&hint),
+    );
+}
+
+pub fn beside(collection: &str, host: &str, mirrored: u64) {
+    if mirrored == 0 {
+        return;
+    }
+    notice(format!(
+        "{} in collection {collection} at {host}",
+        rows(mirrored)
+    ));
+}
+
+fn notice(message: String) {
+    say(PgLogLevel::NOTICE, message, None);
+}
+
+fn warning(message: String, hint: Option<&str>) {
+    say(PgLogLevel::WARNING, message, hint);
+}
