@@ -9,6 +9,7 @@ mod removal;
 mod report;
 mod rows;
 mod run;
+mod wording;
 
 use std::time::Instant;
 
@@ -26,8 +27,9 @@ use crate::engine::mirror::Access;
 use key::Key;
 use metadata::Metadata;
 
-pub use error::{MirrorError, failure_parts};
+pub use error::MirrorError;
 pub use run::Mirroring;
+pub use wording::failure_parts;
 
 pub const FUNCTION: &str = "mirror_to_chroma";
 

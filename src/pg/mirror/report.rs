@@ -97,7 +97,15 @@ pub fn left_behind(target: &Target, collection: &str, left: u64, failure: Option
         return;
     }
     let reason = failure.map_or("see above".to_owned(), Failure::to_string);
-    let hint = format!("CALL mirror_to_chroma('{}', '{collection}');", target.label);
+    // The caller's own words, where there are any.
+    let content = match &target.content_columns {
+        Some(_) => String::new(),
+        None => format!(", {}", spi::quote_literal(target.content_label())),
+    };
+    let hint = format!(
+        "CALL mirror_to_chroma({}, '{collection}'{content});",
+        spi::quote_literal(&target.label)
+    );
     warning(
         format!(
             "{} embedded and not in collection {collection}: {reason}",
