@@ -81,7 +81,7 @@ pub fn check(function: &'static str, call: &Call, model: &'static Model) -> Resu
 pub fn findings(target: &Target) -> Result<Vec<Finding>, Error> {
     let mut tables: Vec<Oid> = target.leaves.iter().map(|leaf| leaf.oid).collect();
     tables.push(target.oid);
-    let (indexes, triggers, timeout) = sys::with_pinned_search_path(|| {
+    let (indexes, triggers) = sys::with_pinned_search_path(|| {
         Spi::connect(|client| {
             client
                 .select(
@@ -97,13 +97,12 @@ pub fn findings(target: &Target) -> Result<Vec<Finding>, Error> {
                                AND t.tgtype::int & 1 = 1 AND t.tgtype::int & 2 = 2 AND t.tgtype::int & 16 = 16
                                AND (t.tgattr = ''
                                     OR (SELECT n.attnum FROM pg_attribute n
-                                        WHERE n.attrelid = t.tgrelid AND n.attname = $2::name) = ANY (t.tgattr))),
-                            nullif(current_setting('statement_timeout'), '0')",
+                                        WHERE n.attrelid = t.tgrelid AND n.attname = $2::name) = ANY (t.tgattr)))",
                     None,
                     &[tables.into(), target.column.name.as_str().into()],
                 )?
                 .first()
-                .get_three::<String, String, String>()
+                .get_two::<String, String>()
         })
     })?;
     let column = format!("{}.{}", target.label, target.column.sql);
@@ -115,11 +114,28 @@ pub fn findings(target: &Target) -> Result<Vec<Finding>, Error> {
         text: format!("triggers of {} run for each row: {triggers}", target.label),
         hint: None,
     });
-    let timeout = timeout.map(|timeout| Finding {
+    let findings = [indexes, triggers, timeout()?];
+    Ok(findings.into_iter().flatten().collect())
+}
+
+/// What ends a long run, whatever it is.
+pub fn timeout() -> Result<Option<Finding>, Error> {
+    let timeout = sys::with_pinned_search_path(|| {
+        Spi::connect(|client| {
+            client
+                .select(
+                    "SELECT nullif(current_setting('statement_timeout'), '0')",
+                    None,
+                    &[],
+                )?
+                .first()
+                .get_one::<String>()
+        })
+    })?;
+    Ok(timeout.map(|timeout| Finding {
         text: format!("statement_timeout is {timeout} and covers the whole CALL"),
         hint: Some("SET statement_timeout = 0;"),
-    });
-    Ok([indexes, triggers, timeout].into_iter().flatten().collect())
+    }))
 }
 
 /// Wrong enough for a WARNING where there is something to type against it.

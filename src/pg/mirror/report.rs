@@ -22,6 +22,12 @@ pub fn start(target: &Target, pending: u64, batch: usize, collection: &str, host
         target.column.sql,
         rows(pending),
     ));
+    if target.row_security {
+        notice(format!(
+            "row security is active: what it hides of {} is no part of the collection",
+            target.label
+        ));
+    }
     if !target.foreign.is_empty() {
         notice(format!(
             "foreign partitions are left out: {}",
@@ -77,7 +83,7 @@ pub fn end(
         left_out => format!(", {left_out} left out"),
     };
     notice(format!(
-        "{}: {} in collection {collection}, {removed}{left_out}, in {}: {stopped_because}",
+        "{}: {} mirrored to collection {collection}, {removed}{left_out}, in {}: {stopped_because}",
         target.label,
         rows(mirrored),
         duration(elapsed),

@@ -16,7 +16,9 @@ use crate::pg::audit::{self, Audit, Subject};
 use crate::pg::error::Error;
 use crate::pg::journal;
 use crate::pg::lock::Runner;
+use crate::pg::preflight;
 use crate::pg::progress::Progress;
+use crate::pg::report::finding;
 use crate::pg::settings;
 use crate::pg::stop::Stop;
 use crate::pg::tally::{self, Tally};
@@ -69,6 +71,7 @@ impl Mirroring {
         let pending = pending(&source)?;
         let client = &chroma.client;
         let host = client.connection().base_url.host();
+        preflight::timeout()?.iter().for_each(finding);
         report::start(&source.target, pending, batch, &collection, host);
         let mut entry = journal::open(FUNCTION, &source.target, None, pending, 0)?;
         entry.mirrors(&collection)?;
