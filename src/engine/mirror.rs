@@ -199,7 +199,7 @@ impl<T> Mirror<T> {
                     continue;
                 }
                 Err(GivenUp::Reject(failure))
-                    if self.meter.answered() == 0 && aside.len() + 1 < MAX_REFUSED_FIRST =>
+                    if !self.is_its_fault(&failure) && aside.len() + 1 < MAX_REFUSED_FIRST =>
                 {
                     aside.push((records, rows, failure));
                     continue;
@@ -220,7 +220,7 @@ impl<T> Mirror<T> {
 
     fn not_mirrored(&self, records: &[Record], given_up: GivenUp) -> NotMirrored {
         match (given_up, records) {
-            (GivenUp::Reject(failure), [record]) if self.meter.answered() > 0 => {
+            (GivenUp::Reject(failure), [record]) if self.is_its_fault(&failure) => {
                 NotMirrored::LeftOut {
                     id: record.id.clone(),
                     reason: failure.to_string(),
@@ -228,6 +228,11 @@ impl<T> Mirror<T> {
             }
             (given_up, _) => self.stopped(given_up),
         }
+    }
+
+    /// Whether a record that is refused alone is the cause: what it weighs is known, else others must have passed.
+    fn is_its_fault(&self, failure: &Failure) -> bool {
+        matches!(failure, Failure::TooLargeToSend { .. }) || self.meter.answered() > 0
     }
 
     fn stopped(&self, given_up: GivenUp) -> NotMirrored {

@@ -180,7 +180,10 @@ pub fn expressions(target: &Target, others: &[(&'static str, &str)]) -> Result<(
         filter,
         ..
     } = target;
-    let value = |sql: &str| format!("SELECT {sql} FROM ONLY {relation} AS {alias} LIMIT 0");
+    // Twice, since a condition must be one value of one row.
+    let value = |sql: &str| {
+        format!("SELECT {sql} FROM ONLY {relation} AS {alias} WHERE {sql} IS NOT NULL LIMIT 0")
+    };
     let others = others.iter().map(|(argument, sql)| (*argument, value(sql)));
     let filtered = format!("SELECT 1 FROM ONLY {relation} AS {alias} WHERE {filter} LIMIT 0");
     let own = [("content", value(content)), ("source_filter", filtered)];
