@@ -116,6 +116,24 @@ mod tests {
     }
 
     #[test]
+    fn a_mirror_retries_halves_and_stops() {
+        let verdict = |status, body: &[u8], records| {
+            let refusal = crate::chroma::error::parse(status, body, str::to_owned);
+            judge(&Failure::Chroma(refusal), records)
+        };
+        for status in [408, 429, 500, 503] {
+            assert_eq!(verdict(status, b"", 500), Verdict::Retry, "{status}");
+        }
+        for status in [400, 413, 422] {
+            assert_eq!(verdict(status, b"", 500), Verdict::Split, "{status}");
+            assert_eq!(verdict(status, b"", 1), Verdict::Reject, "{status}");
+        }
+        for status in [302, 401, 403, 404] {
+            assert_eq!(verdict(status, b"", 500), Verdict::Stop, "{status}");
+        }
+    }
+
+    #[test]
     fn a_refusal_of_the_form_is_no_texts_fault() {
         let unknown = r#"{"error":{"message":"Invalid JSON payload received. Unknown name \"x\" at 'requests[0]': Cannot find field.","status":"INVALID_ARGUMENT"}}"#;
         assert_eq!(verdict(400, unknown, 100), Verdict::Stop);

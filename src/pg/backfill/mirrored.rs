@@ -41,8 +41,11 @@ impl Backfill {
                 News::Nothing => (),
             }
         }
-        if let Some(mirror) = &self.mirror {
+        if let Some(mirror) = &mut self.mirror {
             self.tally.counts.mirrored = mirror.mirrored;
+            if self.stop.is_some() {
+                mirror.wait_no_more();
+            }
         }
         Ok(taken)
     }

@@ -1,5 +1,7 @@
 //! What goes out: the sample that proves the column's model, then rows of the pass.
 
+use std::time::Duration;
+
 use super::Backfill;
 use crate::engine::batch::{self, Job};
 use crate::pg::error::Error;
@@ -11,6 +13,9 @@ use crate::pg::stop::Stop;
 impl Backfill {
     pub(super) fn send(&mut self) -> Result<(), Error> {
         if self.mirror.as_ref().is_some_and(Beside::is_opening) {
+            if self.feed.limits.out_of_time(Duration::ZERO) {
+                self.stop(Stop::Limit(Reached::Duration));
+            }
             return Ok(());
         }
         if let Some(sample) = self.sample.take() {

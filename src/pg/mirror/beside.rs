@@ -92,6 +92,13 @@ impl Beside {
         self.pipeline.service().wait()
     }
 
+    /// The run is to end: a server that fails is not waited for, and what is on its way to it is written without.
+    pub fn wait_no_more(&mut self) {
+        if self.wait().is_some() {
+            self.pipeline.stop();
+        }
+    }
+
     /// Rows were written that are not in the collection.
     pub fn leaves(&mut self, rows: usize) {
         self.left += rows as u64;
@@ -198,7 +205,8 @@ impl Beside {
             State::Opening | State::Open { .. } => None,
         };
         report::beside(&self.collection, &self.host, self.mirrored);
-        report::left_behind(target, &self.collection, self.left, failure);
+        let left = (self.left, self.left_out);
+        report::left_behind(target, &self.collection, left, failure);
     }
 
     /// The rows as they are now, by place, of those that still have no vector.

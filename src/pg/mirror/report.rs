@@ -98,11 +98,20 @@ pub fn given_up(collection: &str, failure: &Failure) {
 }
 
 /// What a backfill wrote, and its mirror has not.
-pub fn left_behind(target: &Target, collection: &str, left: u64, failure: Option<&Failure>) {
+pub fn left_behind(
+    target: &Target,
+    collection: &str,
+    (left, refused): (u64, u64),
+    failure: Option<&Failure>,
+) {
     if left == 0 {
         return;
     }
-    let reason = failure.map_or("see above".to_owned(), Failure::to_string);
+    let reason = match failure {
+        Some(failure) => failure.to_string(),
+        None if refused > 0 => "the server refused them".into(),
+        None => "the run ended before".into(),
+    };
     // The caller's own words, where there are any.
     let content = match &target.content_columns {
         Some(_) => String::new(),
