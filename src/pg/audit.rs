@@ -55,7 +55,7 @@ pub fn begin(
 ) -> Audit {
     let host = client.connection().base_url.host();
     let to = format!("model={} host={}", purpose.model.name, value(host));
-    open(function, subject, &to)
+    open(function, subject, &to, "tokens")
 }
 
 /// Rows go to a collection of ChromaDB.
@@ -67,10 +67,16 @@ pub fn begin_mirror(
 ) -> Audit {
     let host = client.connection().base_url.host();
     let to = format!("collection={} host={}", value(collection), value(host));
-    open(function, Some(subject), &to)
+    open(function, Some(subject), &to, "removed")
 }
 
-fn open(function: &'static str, subject: Option<&Subject>, to: &str) -> Audit {
+/// `counted` is what the line tells besides texts and rows, even where there is none.
+fn open(
+    function: &'static str,
+    subject: Option<&Subject>,
+    to: &str,
+    counted: &'static str,
+) -> Audit {
     let (role, session_role) = sys::roles();
     let mut who = format!("function={function} role={}", value(&role));
     if session_role != role {
@@ -88,7 +94,7 @@ fn open(function: &'static str, subject: Option<&Subject>, to: &str) -> Audit {
             who,
             texts: 0,
             rows: 0,
-            counts: Vec::new(),
+            counts: vec![(counted, 0)],
         });
         audit
     })
