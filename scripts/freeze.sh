@@ -10,4 +10,7 @@ script=embedding_backfill--$version.sql
 ! git rev-parse --quiet --verify "refs/tags/v$version" >/dev/null ||
     die "$version is released, so sql/$script is what users have; a change is a new version with an update script"
 cp "sql/$script" "tests/fixtures/$script"
+cd tests/fixtures
+sums=$(grep -v " $script\$" SHA256SUMS || true)
+{ [ -z "$sums" ] || echo "$sums"; sha256sum "$script"; } >SHA256SUMS
 say "froze tests/fixtures/$script"

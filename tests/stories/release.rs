@@ -1,6 +1,6 @@
 //! What a release is made of says the same version everywhere, and archives of it hold what they name.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
 
@@ -25,6 +25,40 @@ fn every_file_names_the_same_version() {
         .find(|line| line.starts_with("## ["))
         .unwrap();
     assert!(newest.starts_with(&format!("## [{version}]")), "{newest}");
+}
+
+// Who has installed a release has its script; what is frozen there is what updates are tried from. `make freeze` notes it.
+#[test]
+fn each_frozen_script_is_what_it_was() {
+    let fixtures = format!("{ROOT}/tests/fixtures");
+    let checked = Command::new("sha256sum")
+        .args(["--check", "--strict", "SHA256SUMS"])
+        .current_dir(&fixtures)
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{checked:?}");
+    let sums = read("tests/fixtures/SHA256SUMS");
+    let scripts = fs::read_dir(&fixtures).unwrap().filter_map(|file| {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        name.ends_with(".sql").then_some(name)
+    });
+    for script in scripts {
+        assert!(sums.contains(&format!("  {script}\n")), "{script}");
+    }
+}
+
+// The versions that are released lead to this one.
+#[test]
+fn each_release_has_an_update() {
+    let sums = read("tests/fixtures/SHA256SUMS");
+    let newest = sums.lines().last().unwrap();
+    let newest = newest.rsplit("--").next().unwrap().trim_end_matches(".sql");
+    if newest != this_version() {
+        read(&format!(
+            "sql/embedding_backfill--{newest}--{}.sql",
+            this_version()
+        ));
+    }
 }
 
 // By PGXN's Meta Spec 1.0.0, which refuses a release without these.

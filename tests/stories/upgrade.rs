@@ -118,6 +118,43 @@ fn the_script_of_a_release_is_not_changed() {
     }
 }
 
+// Version 0.2.0 has an argument more there, and a procedure with other arguments is another one to PostgreSQL.
+#[test]
+fn what_was_made_of_embed_all_missing_stays() {
+    let (version, script) = ("0.1.0", "embedding_backfill--0.1.0.sql");
+    let script = fs::read_to_string(format!("{TESTS}/fixtures/{script}")).unwrap();
+    install_release(version, &script);
+    let db = installed(version);
+    let [owner, first, second] = ["owner", "first", "second"].map(|name| db.role(name));
+    let mut session = db.session();
+    session.run(&format!(
+        "GRANT CREATE ON SCHEMA public TO {owner}; ALTER PROCEDURE embed_all_missing OWNER TO {owner};
+         SET ROLE {owner};
+         GRANT EXECUTE ON PROCEDURE embed_all_missing TO {first} WITH GRANT OPTION;
+         COMMENT ON PROCEDURE embed_all_missing IS 'ask us before';
+         SET ROLE {first}; GRANT EXECUTE ON PROCEDURE embed_all_missing TO {second}; RESET ROLE"
+    ));
+    let kept = "SELECT concat_ws(' ', proowner::regrole, proacl, initprivs, obj_description(p.oid, 'pg_proc'))
+                FROM pg_proc p JOIN pg_init_privs i ON i.objoid = p.oid WHERE p.oid = 'embed_all_missing'::regproc";
+    let before = session.text(kept);
+    assert!(before.contains(&format!("{second}=X/{first}")), "{before}");
+    update(&mut session, &this_version());
+    assert_eq!(session.text(kept), before);
+    // And the role that it was granted to is known to depend on it.
+    support::denied(
+        session.batch_execute(&format!("DROP ROLE {second}")),
+        "2BP01",
+        "",
+    );
+    session.run(&format!("GRANT ALL ON SCHEMA public TO {second}"));
+    support::denied(
+        db.session_as(&second)
+            .embed_all("'pg_class', mirror => 'a_collection'"),
+        "42703",
+        "pg_class",
+    );
+}
+
 #[test]
 fn scripts_that_psql_reads_say_what_to_type() {
     for file in fs::read_dir(format!("{TESTS}/../sql")).unwrap() {

@@ -20,8 +20,8 @@ struct Change {
 
 const CHANGES: &[Change] = &[
     Change {
-        now: "    waited interval NOT NULL DEFAULT '0'\n)",
-        next: "    waited interval NOT NULL DEFAULT '0',\n    host text DEFAULT 'here'\n)",
+        now: "    removed bigint NOT NULL DEFAULT 0\n)",
+        next: "    removed bigint NOT NULL DEFAULT 0,\n    host text DEFAULT 'here'\n)",
         update: "ALTER TABLE embedding_backfill.journal ADD COLUMN host text DEFAULT 'here';",
         gap: "host text",
     },

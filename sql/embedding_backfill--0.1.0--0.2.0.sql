@@ -1,0 +1,258 @@
+\echo Use "ALTER EXTENSION embedding_backfill UPDATE TO '0.2.0'" to load this file. \quit
+
+-- The journal tells of mirrors, too, which have no model.
+
+ALTER TABLE embedding_backfill.journal
+    ALTER COLUMN model DROP NOT NULL,
+    ALTER COLUMN task_type DROP NOT NULL,
+    ADD COLUMN collection text,
+    ADD COLUMN mirrored bigint NOT NULL DEFAULT 0,
+    ADD COLUMN removed bigint NOT NULL DEFAULT 0;
+
+CREATE OR REPLACE VIEW embedding_backfill.runs WITH (security_barrier) AS
+SELECT j.run,
+       j.function,
+       j.run_by,
+       j.relation,
+       j.relation_name,
+       j.embedding_column,
+       j.model,
+       j.dimensions,
+       j.task_type,
+       CASE
+           WHEN j.state OPERATOR(pg_catalog.<>) 'running' THEN j.state
+           WHEN EXISTS (
+               SELECT
+               FROM pg_catalog.pg_locks AS l
+               WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory'
+                 AND l.granted
+                 AND l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock'
+                 AND l.pid OPERATOR(pg_catalog.=) j.pid
+                 AND l.database OPERATOR(pg_catalog.=) (
+                     SELECT d.oid FROM pg_catalog.pg_database AS d
+                     WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
+                 AND (l.classid::bigint OPERATOR(pg_catalog.<<) 32) OPERATOR(pg_catalog.|) l.objid::bigint
+                     OPERATOR(pg_catalog.=) j.lock_key)
+               AND NOT EXISTS (
+               SELECT
+               FROM embedding_backfill.journal AS later
+               WHERE later.lock_key OPERATOR(pg_catalog.=) j.lock_key
+                 AND later.function OPERATOR(pg_catalog.=) j.function
+                 AND later.run OPERATOR(pg_catalog.>) j.run)
+               THEN 'running'
+           ELSE 'interrupted'
+       END AS state,
+       j.reason,
+       j.waiting_for,
+       j.started,
+       j.updated,
+       j.finished,
+       j.pending,
+       j.blank,
+       j.embedded,
+       j.rejected,
+       j.tokens,
+       j.cost,
+       j.requests,
+       j.retries,
+       j.quota_refusals,
+       j.waited,
+       j.content,
+       j.source_filter,
+       j.pid,
+       j.collection,
+       j.mirrored,
+       j.removed
+FROM embedding_backfill.journal AS j
+WHERE pg_catalog.has_any_column_privilege(j.relation::pg_catalog.oid, 'SELECT')
+   OR EXISTS (
+       SELECT
+       FROM pg_catalog.pg_roles AS role
+       WHERE role.rolname OPERATOR(pg_catalog.=) j.run_by
+         AND pg_catalog.pg_has_role(role.oid, 'USAGE'))
+   OR EXISTS (
+       SELECT
+       FROM pg_catalog.pg_extension AS e
+       WHERE e.extname OPERATOR(pg_catalog.=) 'embedding_backfill'
+         AND pg_catalog.pg_has_role(e.extowner, 'USAGE'));
+COMMENT ON COLUMN embedding_backfill.runs.model IS 'NULL for mirror_to_chroma, which embeds nothing';
+COMMENT ON COLUMN embedding_backfill.runs.task_type IS 'NULL for mirror_to_chroma';
+COMMENT ON COLUMN embedding_backfill.runs.pending IS 'rows to embed, or for mirror_to_chroma to mirror, when it began';
+COMMENT ON COLUMN embedding_backfill.runs.collection IS 'collection of ChromaDB that it mirrored to; NULL where to none';
+COMMENT ON COLUMN embedding_backfill.runs.mirrored IS 'records that the collection took';
+COMMENT ON COLUMN embedding_backfill.runs.removed IS 'records that were deleted from the collection, since their row is gone or has no vector';
+
+CREATE OR REPLACE VIEW embedding_backfill.progress WITH (security_barrier) AS
+SELECT r.run,
+       r.relation,
+       r.embedding_column,
+       r.run_by,
+       r.pid,
+       r.embedded,
+       r.pending,
+       CASE WHEN r.pending OPERATOR(pg_catalog.<>) 0 THEN
+           pg_catalog.round(100.0 OPERATOR(pg_catalog.*) r.done OPERATOR(pg_catalog./) r.pending, 1)
+       END AS percent,
+       pg_catalog.round(r.done OPERATOR(pg_catalog./) r.seconds, 1) AS rows_per_second,
+       CASE WHEN r.done OPERATOR(pg_catalog.<>) 0 THEN pg_catalog.make_interval(secs => pg_catalog.round(
+           (GREATEST(r.pending OPERATOR(pg_catalog.-) r.done, 0) OPERATOR(pg_catalog.*) r.seconds)
+           OPERATOR(pg_catalog./) r.done)::double precision)
+       END AS eta,
+       r.cost,
+       r.waiting_for,
+       r.collection,
+       r.mirrored,
+       r.removed
+FROM (
+    SELECT runs.*,
+           CASE WHEN runs.function OPERATOR(pg_catalog.=) 'mirror_to_chroma'
+               THEN runs.mirrored ELSE runs.embedded END AS done,
+           GREATEST(EXTRACT(epoch FROM runs.updated OPERATOR(pg_catalog.-) runs.started), 0.001) AS seconds
+    FROM embedding_backfill.runs
+    WHERE runs.state OPERATOR(pg_catalog.=) 'running') AS r;
+
+-- embed_all_missing has one argument more. Its arguments are part of a procedure's name: CREATE OR REPLACE
+-- would make a second one beside it, which no call could be told from the first. A DROP would take along
+-- what users granted on it, and a GRANT in this script would make their grants the extension's own, which
+-- pg_dump leaves out. So the new one is made under another name, and what it is becomes that of the old:
+-- its owner, rights and comment stay.
+
+CREATE FUNCTION embedding_backfill.run_mirror(collection text)
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'run_mirror_wrapper';
+COMMENT ON FUNCTION embedding_backfill.run_mirror(text) IS
+'has the run that has just begun put its rows into a collection of ChromaDB; only for those who may call mirror_to_chroma';
+
+CREATE PROCEDURE embedding_backfill.embed_all_missing(
+    relation regclass,
+    batch integer DEFAULT 50,
+    content text DEFAULT NULL,
+    embedding_column name DEFAULT NULL,
+    source_filter text DEFAULT NULL,
+    model text DEFAULT NULL,
+    max_duration interval DEFAULT NULL,
+    max_rows bigint DEFAULT NULL,
+    max_tokens bigint DEFAULT NULL,
+    max_cost numeric DEFAULT NULL,
+    mirror text DEFAULT NULL,
+    INOUT embedded bigint DEFAULT NULL,
+    INOUT remaining bigint DEFAULT NULL,
+    INOUT stopped_because text DEFAULT NULL)
+LANGUAGE plpgsql
+AS $procedure$
+DECLARE
+    goes_on boolean;
+BEGIN
+    -- Commits, so that in a transaction block or a function it fails here, before anything is sent.
+    CALL embedding_backfill.run_wait();
+    -- Rows that others change meanwhile must be a reason to look again, not an error. First of all in
+    -- each transaction, since even planning an expression takes a snapshot.
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    LOOP
+        goes_on := embedding_backfill.run_begin(relation, batch, content, embedding_column,
+            source_filter, model, max_duration, max_rows, max_tokens, max_cost);
+        IF goes_on AND mirror IS NOT NULL THEN
+            PERFORM embedding_backfill.run_mirror(mirror);
+        END IF;
+        CALL embedding_backfill.run_wait();
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        EXIT WHEN goes_on IS NOT NULL;
+    END LOOP;
+    WHILE goes_on LOOP
+        goes_on := embedding_backfill.run_step();
+        CALL embedding_backfill.run_wait();
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    END LOOP;
+    SELECT run.embedded, run.remaining, run.stopped_because
+    INTO embedded, remaining, stopped_because
+    FROM embedding_backfill.run_end() AS run;
+END
+$procedure$;
+
+UPDATE pg_catalog.pg_proc AS old
+SET pronargs = new.pronargs,
+    pronargdefaults = new.pronargdefaults,
+    proargtypes = new.proargtypes,
+    proallargtypes = new.proallargtypes,
+    proargmodes = new.proargmodes,
+    proargnames = new.proargnames,
+    proargdefaults = new.proargdefaults,
+    prosrc = new.prosrc
+FROM pg_catalog.pg_proc AS new
+WHERE new.oid OPERATOR(pg_catalog.=) 'embedding_backfill.embed_all_missing'::pg_catalog.regproc::pg_catalog.oid
+  AND old.oid OPERATOR(pg_catalog.=)
+      '@extschema@.embed_all_missing(regclass, integer, text, name, text, text, interval, bigint, bigint, numeric, bigint, bigint, text)'::pg_catalog.regprocedure::pg_catalog.oid;
+DROP PROCEDURE embedding_backfill.embed_all_missing;
+
+-- The mirror: vectors also in a collection of ChromaDB. Its loop is that of embed_all_missing, with the same steps.
+
+CREATE FUNCTION embedding_backfill.mirror_begin(
+    relation regclass,
+    collection text,
+    content text,
+    embedding_column name,
+    key text,
+    metadata text[],
+    source_filter text,
+    batch integer,
+    max_duration interval)
+RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'mirror_begin_wrapper';
+COMMENT ON FUNCTION embedding_backfill.mirror_begin(regclass, text, text, name, text, text[], text, integer, interval) IS
+'checks the call and says what there is to do; false when another run has the column, NULL to ask again after run_wait';
+
+CREATE FUNCTION embedding_backfill.mirror_end(
+    OUT mirrored bigint,
+    OUT removed bigint)
+RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'mirror_end_wrapper';
+COMMENT ON FUNCTION embedding_backfill.mirror_end() IS
+'ends the mirror''s run: its summary, or the error that ended it early';
+
+CREATE PROCEDURE @extschema@.mirror_to_chroma(
+    relation regclass,
+    collection text,
+    content text DEFAULT NULL,
+    embedding_column name DEFAULT NULL,
+    key text DEFAULT NULL,
+    metadata text[] DEFAULT NULL,
+    source_filter text DEFAULT NULL,
+    batch integer DEFAULT 500,
+    max_duration interval DEFAULT NULL,
+    INOUT mirrored bigint DEFAULT NULL,
+    INOUT removed bigint DEFAULT NULL)
+LANGUAGE plpgsql
+AS $procedure$
+DECLARE
+    goes_on boolean;
+BEGIN
+    -- As in embed_all_missing.
+    CALL embedding_backfill.run_wait();
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    LOOP
+        goes_on := embedding_backfill.mirror_begin(relation, collection, content, embedding_column,
+            key, metadata, source_filter, batch, max_duration);
+        CALL embedding_backfill.run_wait();
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        EXIT WHEN goes_on IS NOT NULL;
+    END LOOP;
+    WHILE goes_on LOOP
+        goes_on := embedding_backfill.run_step();
+        CALL embedding_backfill.run_wait();
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    END LOOP;
+    SELECT run.mirrored, run.removed
+    INTO mirrored, removed
+    FROM embedding_backfill.mirror_end() AS run;
+END
+$procedure$;
+COMMENT ON PROCEDURE @extschema@.mirror_to_chroma(regclass, text, text, name, text, text[], text, integer, interval, bigint, bigint) IS
+'makes a collection of ChromaDB hold exactly the rows of a table that have a vector: upserts them, then removes what is no such row';
+-- It sends data out, and deletes what is elsewhere.
+REVOKE EXECUTE ON PROCEDURE @extschema@.mirror_to_chroma(regclass, text, text, name, text, text[], text, integer, interval, bigint, bigint) FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.embed_stop(regclass) IS
+'tells a running embed_all_missing or mirror_to_chroma to end after the requests in flight; false where none runs';
