@@ -11,7 +11,7 @@ fn signatures(session: &mut Session, language: &str) -> BTreeMap<String, String>
         "SELECT p.proname::text, '(' || concat_ws(', ', VARIADIC ARRAY(
                     SELECT coalesce(p.proargnames[i], '') || ' ' || format_type(type, NULL)
                     FROM unnest(p.proargtypes) WITH ORDINALITY AS a (type, i))) || ')'
-                || CASE WHEN p.prokind = 'p' THEN '' WHEN 'o' = ANY (p.proargmodes) THEN ' TABLE(' || array_to_string(ARRAY(
+                || CASE WHEN p.prokind = 'p' OR p.prorettype = 'void'::regtype THEN '' WHEN 'o' = ANY (p.proargmodes) THEN ' TABLE(' || array_to_string(ARRAY(
                        SELECT p.proargnames[i] || ' ' || format_type(p.proallargtypes[i], NULL)
                        FROM generate_subscripts(p.proallargtypes, 1) i WHERE p.proargmodes[i] = 'o'), ', ') || ')'
                    ELSE ' ' || pg_get_function_result(p.oid) END
@@ -183,13 +183,13 @@ fn what_spends_or_sends_is_not_everybodys() {
     let role = db.role("anybody");
     let mut session = db.session_as(&role);
     let may = "SELECT string_agg(p.proname, ' ' ORDER BY p.proname) FROM pg_proc p WHERE pronamespace = 'public'::regnamespace
-               AND has_function_privilege(p.oid, 'EXECUTE') = $1 AND proname LIKE 'embed\\_%'";
+               AND has_function_privilege(p.oid, 'EXECUTE') = $1 AND proname ~ '^(embed|mirror)_'";
     let names = |session: &mut Session, may_call: bool| -> String {
         session.query_one(may, &[&may_call]).unwrap().get(0)
     };
     assert_eq!(
         names(&mut session, false),
-        "embed_all_missing embed_missing embed_query embed_text embed_texts embed_verify"
+        "embed_all_missing embed_missing embed_query embed_text embed_texts embed_verify mirror_to_chroma"
     );
     assert_eq!(
         names(&mut session, true),
@@ -211,8 +211,11 @@ fn functions_that_are_not_the_callers_pin_their_search_path() {
                  JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'embedding_backfill'
                  JOIN pg_language l ON l.oid = p.prolang
                  WHERE l.lanname IN ('plpgsql', 'sql') AND proconfig IS NULL";
-    // One that commits can't; every name in it is qualified.
-    assert_eq!(db.session().text(loose), "embed_all_missing");
+    // Those that commit can't; every name in them is qualified.
+    assert_eq!(
+        db.session().text(loose),
+        "embed_all_missing mirror_to_chroma"
+    );
     let definer = "SELECT count(*) FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.deptype = 'e'
                    JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'embedding_backfill' WHERE prosecdef";
     assert_eq!(db.session().number(definer), 0);

@@ -11,17 +11,18 @@ use support::{Db, Finished, Session, wait_until};
 use crate::fixtures::{Gate, always, filled, logs, mended, right};
 
 /// The backend of the CALL that runs in this database.
-fn caller(session: &mut Session) -> i64 {
-    session.number(
-        "SELECT pid::bigint FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CALL embed_all_missing%'",
-    )
+fn caller(session: &mut Session, call: &str) -> i64 {
+    session.number(&format!(
+        "SELECT pid::bigint FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '{call}%'"
+    ))
 }
 
 // Between two waits the run writes and keeps its journal, for some milliseconds a second, so a single look may meet it at work.
 // Would pass wrongly if the CALL had ended or not begun: it is looked at as the one active backend with that query.
-fn holds_nothing(db: &Db) {
+pub fn holds_nothing(db: &Db, call: &str) {
     let mut session = db.session();
-    let pid = caller(&mut session);
+    let pid = caller(&mut session, call);
     let look = format!(
         "SELECT count(*) FROM pg_stat_activity a
          WHERE pid = {pid} AND state = 'active' AND backend_xmin IS NULL AND backend_xid IS NULL
@@ -36,7 +37,7 @@ fn holds_nothing(db: &Db) {
     assert!(free >= 80, "in {free} of 100 looks it held nothing");
 }
 
-fn holds_nobody_up(db: &Db) {
+pub fn holds_nobody_up(db: &Db) {
     let mut session = db.session();
     session.run("SET statement_timeout = '10s'");
     session.run("CREATE TABLE IF NOT EXISTS others (id int); INSERT INTO others SELECT generate_series(1, 100)");
@@ -65,7 +66,7 @@ fn while_it_waits(db: &Db, waits: impl Fn(&mut Session) -> bool, ends: impl FnOn
     thread::scope(|scope| {
         let call = scope.spawn(|| db.session().embed_all("'logs', 20, content => 'body'"));
         wait_until("the run waits", || waits(&mut session));
-        holds_nothing(db);
+        holds_nothing(db, "CALL embed_all_missing");
         holds_nobody_up(db);
         ends();
         assert_eq!(call.join().unwrap().unwrap(), Finished::done(200, 0));

@@ -69,6 +69,12 @@ impl Session {
         })
     }
 
+    /// `CALL mirror_to_chroma(…)` with these arguments: how many rows were mirrored, and how many records removed.
+    pub fn mirror(&mut self, arguments: &str) -> Result<(i64, i64), Error> {
+        let row = self.query_one(&format!("CALL mirror_to_chroma({arguments})"), &[])?;
+        Ok((row.get("mirrored"), row.get("removed")))
+    }
+
     /// The one number that a query gives.
     #[track_caller]
     pub fn number(&mut self, query: &str) -> i64 {

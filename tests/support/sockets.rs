@@ -2,9 +2,12 @@
 
 use std::{fs, net::SocketAddr};
 
+use crate::process::Process;
+
 const ESTABLISHED: &str = "01";
 const SYN_SENT: &str = "02";
 const CLOSE_WAIT: &str = "08";
+const LISTEN: &str = "0A";
 
 /// How many connections to this loopback address are open, at the client's end or at the server's.
 pub fn open_connections(address: SocketAddr) -> usize {
@@ -27,10 +30,24 @@ pub fn connections_being_made(address: SocketAddr) -> usize {
         .count()
 }
 
+/// Whether it is this process that takes connections at this loopback address.
+pub fn listens(process: Process, address: SocketAddr) -> bool {
+    let address = as_listed(address);
+    let ends = listed();
+    let listens = ends
+        .iter()
+        .find(|end| end.local == address && end.state == LISTEN);
+    listens.is_some_and(|end| {
+        let socket = format!("socket:[{}]", end.inode);
+        process.open_files().contains(&socket)
+    })
+}
+
 struct End {
     local: String,
     remote: String,
     state: String,
+    inode: String,
 }
 
 fn listed() -> Vec<End> {
@@ -43,6 +60,7 @@ fn listed() -> Vec<End> {
                 local: fields.nth(1)?,
                 remote: fields.next()?,
                 state: fields.next()?,
+                inode: fields.nth(5)?,
             })
         })
         .collect()
