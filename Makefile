@@ -19,7 +19,7 @@ install:
 	@DESTDIR="$(DESTDIR)" scripts/extension.sh install "$(PG_CONFIG)"
 
 demo:
-	@API="$(API)" demo/demo.sh
+	@API="$(API)" MIRROR="$(MIRROR)" demo/demo.sh
 
 demo-stop:
 	@demo/stop.sh
@@ -92,6 +92,7 @@ help:
 	@echo "make                 build for the PostgreSQL whose pg_config is on PATH, or PG_CONFIG=/path/to/pg_config"
 	@echo "make install         copy what was built into it (PG_CONFIG, DESTDIR)"
 	@echo "make demo            a private PostgreSQL 18 and a stand-in for Google's API: 488 rows get their vectors"
+	@echo "                     (MIRROR=1: also in a ChromaDB, whose installation takes 500 MB and a minute or two)"
 	@echo "make demo-stop       stop it and remove its data"
 	@echo "make test            all that follows"
 	@echo "make lint            formatting and lints; licences, duplicates and sources of the dependencies"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Shows the backfill on a private PostgreSQL 18 under target/, with 488 real rows, against a stand-in for Google's API; with
-# API=google against Google itself. Nothing outside the checkout is touched, and it can be run again and again.
+# API=google against Google itself; with MIRROR=1 also the mirror in a ChromaDB. Nothing outside the checkout is touched, and it can be run again and again.
 # shellcheck source=scripts/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
 cd "$root"
@@ -10,6 +10,7 @@ unset "${!PG@}"
 [ "${API:-}" != google ] || [ -n "${GEMINI_API_KEY:-}" ] || die "API=google needs your key in GEMINI_API_KEY"
 
 need_tools rustfmt
+[ -z "${MIRROR:-}" ] || chroma=$(tests/support/chroma.sh)
 pg_config=$(tests/support/postgres.sh 18)
 scripts/extension.sh install "$pg_config"
 bin=$("$pg_config" --bindir)
@@ -68,13 +69,36 @@ if [ "${API:-}" != google ]; then
     settings+=(--set "base_url=$base_url")
 fi
 
-for script in tables backfill search; do
+scripts=(tables backfill search)
+if [ -n "${MIRROR:-}" ]; then
+    say "starting ChromaDB"
+    # Where somebody takes the port in between, Chroma ends, and says so.
+    port=$("$chroma/python" -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    (cd "$demo" && exec env "HOME=$demo" ANONYMIZED_TELEMETRY=False setsid "$chroma/chroma" run --path "$demo/chroma" \
+        --host 127.0.0.1 --port "$port") >"$demo/chroma.log" 2>&1 </dev/null &
+    echo $! >"$demo/chroma.pid"
+    chroma_url=http://127.0.0.1:$port
+    until "$chroma/python" -c 'import sys, urllib.request as u; u.urlopen(sys.argv[1])' "$chroma_url/api/v2/heartbeat" 2>/dev/null; do
+        kill -0 $! 2>/dev/null || die "ChromaDB did not start: $(tail -n 5 "$demo/chroma.log")"
+        sleep 0.05
+    done
+    settings+=(--set "chroma_url=$chroma_url")
+    scripts+=(mirror)
+fi
+
+for script in "${scripts[@]}"; do
     echo
     (cd demo/data && "$demo/psql" -X --quiet --set ON_ERROR_STOP=1 "${settings[@]}" <"../$script.sql" 2>&1)
 done
+if [ -n "${MIRROR:-}" ]; then
+    printf '%s\n' "-- The same question to Chroma, with its own client in Python:"
+    "$demo/psql" -XAtc "SELECT embed_query('memory_logs', 'clock, calendar')" |
+        "$chroma/python" demo/mirror.py "$chroma_url" default_database memory_logs
+fi
 
 trap - EXIT
 echo
 say "the servers go on running. Look around with: target/demo/psql    End it with: make demo-stop"
+[ -n "${MIRROR:-}" ] || say "the vectors also in a ChromaDB, which is 500 MB to install: make demo MIRROR=1"
 [ "${API:-}" = google ] || say "the same with Google, for a few cents:" \
     "$([ -n "${GEMINI_API_KEY:-}" ] || echo "export GEMINI_API_KEY=your-key; ")make demo API=google"

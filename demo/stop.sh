@@ -16,5 +16,7 @@ end() {
 }
 end "$demo/data/postmaster.pid" QUIT "$demo/data"
 end "$demo/standin.pid" TERM "$demo"
+# Its data goes with it, so nothing has to be said goodbye to.
+end "$demo/chroma.pid" KILL "$demo"
 
 rm -rf "$(realpath "$demo/socket")" "$demo" "$root/target/demo"

@@ -5,6 +5,9 @@ ALTER DATABASE demo SET embedding_backfill.api_key_file = :'key_file';
 \if :{?base_url}
 ALTER DATABASE demo SET embedding_backfill.base_url = :'base_url';
 \endif
+\if :{?chroma_url}
+ALTER DATABASE demo SET embedding_backfill.chroma_url = :'chroma_url';
+\endif
 
 CREATE TABLE memory_logs (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
