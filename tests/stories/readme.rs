@@ -3,7 +3,9 @@
 use std::fs;
 
 use google_standin::Config;
-use support::{Cluster, Db};
+use support::{Chroma, Cluster, Db};
+
+use crate::mirror::store_of;
 
 fn sql_blocks(markdown: &str) -> Vec<String> {
     let mut blocks = Vec::new();
@@ -33,6 +35,8 @@ fn every_sql_block_runs() {
     // A server of its own, since README may speak of ALTER SYSTEM.
     let cluster = Cluster::start(&[], &[]);
     let db = Db::bare(&cluster, Config::default());
+    // README's Chroma is at another port; what is set for the database counts for more.
+    let store = store_of(&db, Chroma::shared());
     let mut session = db.session();
     // pg_cron needs a preloaded library; what is scheduled is kept and run at the end, each alone as pg_cron does it.
     session.run(
@@ -70,5 +74,9 @@ fn every_sql_block_runs() {
     assert_eq!(
         session.number("SELECT count(*) FROM memory_logs WHERE embedding IS NULL"),
         0
+    );
+    assert_eq!(
+        store.count("memory_logs"),
+        session.number("SELECT count(*) FROM memory_logs")
     );
 }
