@@ -138,10 +138,12 @@ fn embed_stop_ends_it_without_a_loss() {
         let call = scope.spawn(|| db.session().mirror(CALL).unwrap());
         barrier.wait(2);
         assert_eq!(session.text("SELECT embed_stop('logs')::text"), "true");
-        // It waits for the requests in flight, so that no answer is lost.
-        wait_until("it knows", || {
-            session.number("SELECT count(*) FROM embedding_backfill.stop_requests") == 1
-        });
+        // It looks when it updates its entry, and then waits for the requests in flight, so that no answer is lost.
+        let asked = session.text("SELECT clock_timestamp()::text");
+        let knows = format!(
+            "SELECT count(*) FROM embedding_backfill.progress JOIN embedding_backfill.runs USING (run) WHERE updated > '{asked}'"
+        );
+        wait_until("it knows", || session.number(&knows) == 1);
         assert!(!call.is_finished());
         barrier.open();
         call.join().unwrap()
