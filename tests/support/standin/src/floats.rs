@@ -38,10 +38,13 @@ pub fn write_blocks(body: &mut Vec<u8>, recipe: &Recipe, indent: &'static [u8]) 
     }
 }
 
+/// The prepared blocks in print, by the bits of their scale and by their indentation.
+type Printed = BTreeMap<(u32, &'static [u8]), Arc<[Vec<u8>]>>;
+
 /// All prepared blocks at this scale.
 fn printed_blocks(scale: f32, indent: &'static [u8]) -> Arc<[Vec<u8>]> {
     // There are as many scales as multiples of a block are asked for as dimensions.
-    static PRINTED: Mutex<BTreeMap<(u32, &[u8]), Arc<[Vec<u8>]>>> = Mutex::new(BTreeMap::new());
+    static PRINTED: Mutex<Printed> = Mutex::new(BTreeMap::new());
     let print = |number| {
         let values = Block::Prepared(number).values();
         let mut lines = Vec::new();
