@@ -1,6 +1,8 @@
-//! Texts are cut into requests that the API takes: at most 100 texts, and a body below its limit.
+//! Texts are cut into requests that the API takes: so many texts, so many tokens, and a body below its limit.
 
-use crate::gemini::model::{MAX_REQUEST_BYTES, MAX_TEXTS_PER_REQUEST};
+use super::tokens;
+use crate::gemini::model::MAX_REQUEST_BYTES;
+use crate::gemini::request::Purpose;
 
 /// Texts to embed in one request, and what their vectors are for: one each.
 pub struct Job<T> {
@@ -22,17 +24,30 @@ impl<T> Job<T> {
 /// A byte of text takes at most six in JSON (`\u0001`); the prompt and the names around it are small.
 const MAX_BYTES: usize = MAX_REQUEST_BYTES / 7;
 
+/// Of the tokens that a request may have, since they are counted by eye, up to a tenth too low.
+pub fn usable(tokens: u64) -> u64 {
+    tokens / 10 * 9
+}
+
 /// Cuts rows and their texts into jobs of at most `texts` texts.
-pub fn requests<T>(rows: impl IntoIterator<Item = (T, String)>, texts: usize) -> Vec<Job<T>> {
-    let texts = texts.clamp(1, MAX_TEXTS_PER_REQUEST);
+pub fn requests<T>(
+    rows: impl IntoIterator<Item = (T, String)>,
+    purpose: &Purpose,
+    texts: usize,
+) -> Vec<Job<T>> {
+    let texts = texts.clamp(1, purpose.model.max_texts);
+    let max_tokens = purpose.model.max_request_tokens.map(usable);
     let mut jobs: Vec<Job<T>> = Vec::new();
-    let mut bytes = 0;
+    let (mut bytes, mut tokens) = (0, 0);
     for (row, text) in rows {
-        let full = jobs
-            .last()
-            .is_none_or(|job| job.texts.len() == texts || bytes + text.len() > MAX_BYTES);
+        let counted = max_tokens.map_or(0, |_| tokens::sent(purpose, &text));
+        let full = jobs.last().is_none_or(|job| {
+            job.texts.len() == texts
+                || bytes + text.len() > MAX_BYTES
+                || max_tokens.is_some_and(|most| tokens + counted > most)
+        });
         if full {
-            bytes = 0;
+            (bytes, tokens) = (0, 0);
             jobs.push(Job {
                 texts: Vec::new(),
                 rows: Vec::new(),
@@ -40,6 +55,7 @@ pub fn requests<T>(rows: impl IntoIterator<Item = (T, String)>, texts: usize) ->
         }
         if let Some(job) = jobs.last_mut() {
             bytes += text.len();
+            tokens += counted;
             job.texts.push(text);
             job.rows.push(row);
         }
@@ -50,25 +66,54 @@ pub fn requests<T>(rows: impl IntoIterator<Item = (T, String)>, texts: usize) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gemini::model::{self, DEFAULT};
+    use crate::gemini::provider::Provider;
+    use crate::gemini::task::TaskType;
 
-    fn sizes(count: usize, length: usize, texts: usize) -> Vec<usize> {
-        let rows = (0..count).map(|row| (row, "x".repeat(length)));
-        requests(rows, texts)
+    fn sizes(
+        provider: Provider,
+        model: &str,
+        text: &str,
+        count: usize,
+        texts: usize,
+    ) -> Vec<usize> {
+        let purpose = Purpose {
+            model: model::find(provider, model).unwrap(),
+            dimensions: 768,
+            task: TaskType::RetrievalDocument,
+        };
+        let rows = (0..count).map(|row| (row, text.to_owned()));
+        requests(rows, &purpose, texts)
             .iter()
             .map(|job| job.rows.len())
             .collect()
     }
 
+    fn on_gemini(count: usize, length: usize, texts: usize) -> Vec<usize> {
+        sizes(Provider::Gemini, DEFAULT, &"x".repeat(length), count, texts)
+    }
+
     #[test]
     fn a_request_takes_a_hundred_texts_at_most() {
-        assert_eq!(sizes(250, 10, 1000), [100, 100, 50]);
-        assert_eq!(sizes(487, 10, 50).len(), 10);
-        assert_eq!(sizes(0, 10, 50), [0; 0]);
+        assert_eq!(on_gemini(250, 10, 1000), [100, 100, 50]);
+        assert_eq!(on_gemini(487, 10, 50).len(), 10);
+        assert_eq!(on_gemini(0, 10, 50), [0; 0]);
     }
 
     #[test]
     fn a_request_stays_below_the_size_limit() {
-        assert_eq!(sizes(3, MAX_BYTES / 2, 100), [2, 1]);
-        assert_eq!(sizes(2, MAX_BYTES * 2, 100), [1, 1]);
+        assert_eq!(on_gemini(3, MAX_BYTES / 2, 100), [2, 1]);
+        assert_eq!(on_gemini(2, MAX_BYTES * 2, 100), [1, 1]);
+    }
+
+    #[test]
+    fn a_prediction_takes_more_texts_and_so_many_tokens() {
+        let on_vertex = |text: &str| sizes(Provider::Vertex, "text-embedding-004", text, 260, 1000);
+        assert_eq!(on_vertex("word"), [250, 10]);
+        // 100 tokens each.
+        assert_eq!(on_vertex(&"word ".repeat(100)), [180, 80]);
+        // A text that is too long may count as a whole, and the longest has to go all the same.
+        assert_eq!(on_vertex(&"word ".repeat(8_000))[..3], [2, 2, 2]);
+        assert_eq!(on_vertex(&"word ".repeat(30_000))[..3], [1, 1, 1]);
     }
 }

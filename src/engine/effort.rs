@@ -4,14 +4,16 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use super::tokens::Amount;
+
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Effort {
     pub requests: u64,
     pub retries: u64,
     pub refused_by_quota: u64,
     pub waited: Duration,
-    /// Tokens of requests of which nobody knows whether they were billed.
-    pub maybe_billed: u64,
+    /// Text of requests of which nobody knows whether they were billed.
+    pub maybe_billed: Amount,
 }
 
 /// Counts by many threads at once.
@@ -21,8 +23,9 @@ pub struct Meter {
     pub retries: AtomicU64,
     pub refused_by_quota: AtomicU64,
     pub slowest_ms: AtomicU64,
-    /// Tokens of requests that were given up after they were sent: billed or not, nobody knows.
-    pub maybe_billed: AtomicU64,
+    /// Of requests that were given up after they were sent: billed or not, nobody knows.
+    maybe_billed_tokens: AtomicU64,
+    maybe_billed_characters: AtomicU64,
     /// Requests that brought what they were sent for.
     pub answered: AtomicU64,
 }
@@ -34,8 +37,17 @@ impl Meter {
             retries: self.retries.load(Relaxed),
             refused_by_quota: self.refused_by_quota.load(Relaxed),
             waited,
-            maybe_billed: self.maybe_billed.load(Relaxed),
+            maybe_billed: Amount {
+                tokens: self.maybe_billed_tokens.load(Relaxed),
+                characters: self.maybe_billed_characters.load(Relaxed),
+            },
         }
+    }
+
+    pub fn may_be_billed(&self, amount: Amount) {
+        self.maybe_billed_tokens.fetch_add(amount.tokens, Relaxed);
+        self.maybe_billed_characters
+            .fetch_add(amount.characters, Relaxed);
     }
 
     /// The longest that an answer took so far.

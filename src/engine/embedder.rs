@@ -7,15 +7,16 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::batch::Job;
+use super::credentials::Credentials;
 use super::effort::{Effort, Meter};
 use super::embedding;
 use super::failure::Failure;
 use super::http::Client;
-use super::key::ApiKey;
 use super::pace::{Pace, Wait};
 use super::pipeline::{Rows, Service};
 use super::tokens::{self, Estimate};
-use super::verdict::{self, Verdict, backoff, judge};
+use super::verdict::{self, Verdict, judge};
+use crate::gemini::provider::Provider;
 use crate::gemini::request::Purpose;
 use crate::gemini::response::Answer;
 
@@ -25,7 +26,7 @@ const MAX_QUOTA_WAIT: Duration = Duration::from_secs(600);
 /// What every worker needs; owned data only.
 pub struct Sending {
     pub client: Client,
-    pub key: ApiKey,
+    pub credentials: Credentials,
     pub purpose: Purpose,
     /// Sends of one request before it is given up.
     pub max_attempts: u32,
@@ -155,9 +156,14 @@ impl<T> Embedder<T> {
         answered_before: u64,
         memory: &mut Vec<u8>,
     ) -> Result<Answer, GivenUp> {
+        let purpose = &self.sending.purpose;
         let counted = self.estimate.count(texts);
+        if texts.len() > 1 && self.estimate.is_too_much(counted) {
+            return Err(GivenUp::Split);
+        }
         let mut attempt = 1;
         let mut quota_wait_began: Option<(Instant, u64)> = None;
+        let mut refusals = 0;
         loop {
             if !self
                 .pace
@@ -184,7 +190,7 @@ impl<T> Embedder<T> {
                 }
                 Verdict::Reject => return Err(GivenUp::Stop(failure)),
                 Verdict::Stop => return Err(GivenUp::Stop(failure)),
-                Verdict::Wait(quota) => {
+                Verdict::Wait(mut quota) => {
                     self.meter.refused_by_quota.fetch_add(1, Relaxed);
                     let answered = self.meter.answered();
                     let (began, _) = quota_wait_began
@@ -193,6 +199,11 @@ impl<T> Embedder<T> {
                     quota_wait_began = Some((began, answered));
                     if began.elapsed() > MAX_QUOTA_WAIT {
                         return Err(GivenUp::Stop(failure));
+                    }
+                    // It never says how long.
+                    if quota.retry_after.is_none() && purpose.model.provider == Provider::Vertex {
+                        refusals += 1;
+                        quota.retry_after = Some(verdict::pause(refusals + 1));
                     }
                     self.pace.learn(&quota);
                     // As a whole it would not even pass an unused quota.
@@ -206,7 +217,7 @@ impl<T> Embedder<T> {
                 Verdict::Retry if attempt < self.sending.max_attempts => {
                     attempt += 1;
                     self.meter.retries.fetch_add(1, Relaxed);
-                    let pause = backoff(attempt, verdict::random());
+                    let pause = verdict::pause(attempt);
                     if !self.pace.back_off(&failure.to_string(), pause) {
                         return Err(GivenUp::Unsent);
                     }
@@ -242,14 +253,14 @@ impl<T> Embedder<T> {
         let harmless = ["hello".to_owned()];
         // It is no row's, so no limit has set it aside.
         let most = tokens::at_most(&self.sending.purpose, &harmless[0]);
-        self.meter.maybe_billed.fetch_add(most, Relaxed);
-        self.pace.acquire(1, most) && self.send(&harmless, memory).is_ok()
+        self.meter.may_be_billed(most);
+        self.pace.acquire(1, most.tokens) && self.send(&harmless, memory).is_ok()
     }
 
     fn send(&self, texts: &[String], memory: &mut Vec<u8>) -> Result<Answer, Failure> {
         let Sending {
             client,
-            key,
+            credentials,
             purpose,
             ..
         } = &self.sending;
@@ -257,7 +268,7 @@ impl<T> Embedder<T> {
         let began = Instant::now();
         // The owner counts on an outcome for every row, whatever happens here.
         let result = catch_unwind(AssertUnwindSafe(|| {
-            embedding::embed(client, key, purpose, texts, memory)
+            embedding::embed(client, credentials, purpose, texts, memory)
         }))
         .unwrap_or_else(|_| {
             Err(Failure::Malformed {
@@ -267,11 +278,8 @@ impl<T> Embedder<T> {
         if let Err(failure) = &result
             && failure.may_be_billed()
         {
-            let tokens = texts
-                .iter()
-                .map(|text| tokens::at_most(purpose, text))
-                .sum();
-            self.meter.maybe_billed.fetch_add(tokens, Relaxed);
+            let amounts = texts.iter().map(|text| tokens::at_most(purpose, text));
+            self.meter.may_be_billed(amounts.sum());
         }
         if result.is_ok() {
             self.meter.answered.fetch_add(1, Relaxed);

@@ -53,6 +53,34 @@ impl BaseUrl {
         })
     }
 
+    /// The metadata server of a machine in Google Cloud, or what its libraries are told to take for it. The
+    /// one http URL that may lead elsewhere: its address is link-local, and no secret is sent there.
+    pub fn metadata(host: Option<&str>) -> Result<BaseUrl, UrlFault> {
+        let host = host.unwrap_or("metadata.google.internal");
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+        let url = format!("http://{host}");
+        match url.parse::<Uri>() {
+            Ok(uri) if host.chars().all(plain) => Ok(BaseUrl {
+                host: uri.host().ok_or(UrlFault::Malformed)?.to_owned(),
+                url,
+                clear_text: true,
+            }),
+            _ => Err(UrlFault::Malformed),
+        }
+    }
+
+    /// Below this URL.
+    pub fn below(&self, path: &str) -> BaseUrl {
+        BaseUrl {
+            url: self.join(path),
+            ..self.clone()
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.url
+    }
+
     pub fn join(&self, path: &str) -> String {
         format!("{}{path}", self.url)
     }
@@ -127,6 +155,21 @@ mod tests {
             "https://host/v1#x",
         ] {
             assert_eq!(BaseUrl::parse(url).unwrap_err(), UrlFault::Extras, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_metadata_server_is_a_host_and_nothing_more() {
+        let usual = BaseUrl::metadata(None).unwrap();
+        assert_eq!(usual.as_str(), "http://metadata.google.internal");
+        let other = BaseUrl::metadata(Some("169.254.169.254:80")).unwrap();
+        assert_eq!(other.host(), "169.254.169.254");
+        for host in ["", "a/b", "u@h", "h?x", "a b"] {
+            assert_eq!(
+                BaseUrl::metadata(Some(host)),
+                Err(UrlFault::Malformed),
+                "{host}"
+            );
         }
     }
 

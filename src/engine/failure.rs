@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use super::endpoint::BaseUrl;
+use super::grant::NoToken;
+use super::http::ConnectionFault;
 use super::vector::VectorFault;
 use crate::chroma::error::{Kind as Chroma, Refusal};
 use crate::gemini::error::{ApiError, Kind, Period};
@@ -23,6 +26,8 @@ pub enum Failure {
     Refused(ApiError),
     /// The server of the mirror answered, and refused.
     Chroma(Refusal),
+    /// Nothing was sent for want of an access token.
+    NoToken(NoToken),
     /// No connection, a broken one, or no TLS.
     Transport {
         host: String,
@@ -56,6 +61,7 @@ impl Failure {
             Self::Refused(_)
                 | Self::Chroma(_)
                 | Self::TooLargeToSend { .. }
+                | Self::NoToken(_)
                 | Self::Transport {
                     break_at: BreakAt::Connect | BreakAt::Trust,
                     ..
@@ -73,6 +79,21 @@ impl Failure {
         }
     }
 
+    /// Of a connection that can't be made as it is set.
+    pub fn unusable(url: &BaseUrl, fault: ConnectionFault) -> Failure {
+        let (ConnectionFault::CaFile { reason, .. } | ConnectionFault::Proxy { reason }) = fault;
+        Self::Transport {
+            host: url.host().to_owned(),
+            reason,
+            break_at: BreakAt::Trust,
+        }
+    }
+
+    /// No such host, as far as this machine knows.
+    pub fn is_unknown_host(&self) -> bool {
+        matches!(self, Self::Transport { reason, .. } if is_unknown_host(reason))
+    }
+
     /// A quota that is not back before midnight Pacific time.
     pub fn is_daily_quota(&self) -> bool {
         matches!(
@@ -83,11 +104,19 @@ impl Failure {
     }
 }
 
+/// The system's resolver says why only in words.
+pub fn is_unknown_host(reason: &str) -> bool {
+    ["host not found", "failed to lookup address"]
+        .iter()
+        .any(|words| reason.starts_with(words))
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(error) => error.fmt(f),
             Self::Chroma(refusal) => refusal.fmt(f),
+            Self::NoToken(no_token) => no_token.fmt(f),
             Self::Transport {
                 host,
                 reason,

@@ -6,13 +6,14 @@ use std::io::{ErrorKind, Read};
 use std::time::Duration;
 
 use ureq::http::header::CONTENT_TYPE;
+use ureq::http::response::Parts;
 use ureq::http::{HeaderName, HeaderValue, Method, Request};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::{Agent, Proxy, ProxyProtocol};
 
 use super::endpoint::{self, BaseUrl};
-use super::failure::{BreakAt, Failure};
+use super::failure::{self, BreakAt, Failure};
 use super::surplus;
 
 /// The most that is read of one answer, packed and unpacked; 100 vectors of 3,072 take 7 MB.
@@ -84,6 +85,19 @@ impl Client {
         body: &[u8],
         memory: &'m mut Vec<u8>,
     ) -> Result<(u16, &'m [u8]), Failure> {
+        let (head, body) = self.told(method, path, headers, body, memory)?;
+        Ok((head.status.as_u16(), body))
+    }
+
+    /// As `exchange`, with the whole head of the answer. A body is JSON where the headers don't say otherwise.
+    pub fn told<'m>(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(HeaderName, HeaderValue)],
+        body: &[u8],
+        memory: &'m mut Vec<u8>,
+    ) -> Result<(Parts, &'m [u8]), Failure> {
         let mut request = Request::builder()
             .method(&method)
             .uri(self.connection.base_url.join(path));
@@ -92,20 +106,19 @@ impl Client {
         }
         let sent = match method {
             Method::GET | Method::DELETE => request.body(()).map(|request| self.agent.run(request)),
-            _ => request
-                .header(CONTENT_TYPE, "application/json")
-                .body(body)
-                .map(|request| self.agent.run(request)),
+            _ => {
+                if headers.iter().all(|(name, _)| *name != CONTENT_TYPE) {
+                    request = request.header(CONTENT_TYPE, "application/json");
+                }
+                request.body(body).map(|request| self.agent.run(request))
+            }
         };
-        let mut response = sent
+        let (head, mut body) = sent
             .map_err(ureq::Error::from)
             .flatten()
-            .map_err(|e| self.failure(e))?;
-        let mut reader = response
-            .body_mut()
-            .with_config()
-            .limit(MAX_ANSWER_BYTES)
-            .reader();
+            .map_err(|e| self.failure(e))?
+            .into_parts();
+        let mut reader = body.with_config().limit(MAX_ANSWER_BYTES).reader();
         let mut length = 0;
         loop {
             if length == memory.len() {
@@ -123,7 +136,7 @@ impl Client {
                 });
             }
         }
-        Ok((response.status().as_u16(), &memory[..length]))
+        Ok((head, &memory[..length]))
     }
 
     fn failure(&self, error: ureq::Error) -> Failure {
@@ -144,6 +157,7 @@ impl Client {
                     ureq::Error::Io(e) if e.kind() == ErrorKind::ConnectionRefused => {
                         BreakAt::Connect
                     }
+                    ureq::Error::Io(_) if failure::is_unknown_host(&reason) => BreakAt::Connect,
                     _ if reason.contains("certificate") => BreakAt::Trust,
                     _ => BreakAt::Exchange,
                 };

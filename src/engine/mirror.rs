@@ -2,18 +2,20 @@
 //! stop. Whatever it sends can be sent twice, so nothing is lost and nothing is there twice.
 
 mod exchange;
+mod token;
 
 use std::sync::OnceLock;
 
 use super::effort::{Effort, Meter};
 use super::failure::Failure;
 use super::http::Client;
-use super::key::ApiKey;
 use super::pace::{Pace, Wait};
 use super::pipeline::{Rows, Service};
 use crate::chroma::place::Place;
 use crate::chroma::record::Record;
 use exchange::GivenUp;
+
+pub use token::{Token, TokenFault};
 
 /// Records that are refused one by one, and nothing else passes: then it is not their fault.
 const MAX_REFUSED_FIRST: usize = 3;
@@ -21,7 +23,7 @@ const MAX_REFUSED_FIRST: usize = 3;
 /// What every worker needs; owned data only.
 pub struct Access {
     pub client: Client,
-    pub token: Option<ApiKey>,
+    pub token: Option<Token>,
     pub place: Place,
     /// Whose rows the collection is to hold.
     pub mark: String,

@@ -35,7 +35,19 @@ struct Above;
 struct Socket<T>(T);
 
 #[derive(Debug)]
-struct Guarded<T>(T);
+struct Guarded<T: Transport>(T);
+
+/// What was last read and sent may be an access token, or what one was asked for with.
+impl<T: Transport> Drop for Guarded<T> {
+    fn drop(&mut self) {
+        let buffers = self.0.buffers();
+        let unread = buffers.input().len();
+        buffers.input_consume(unread);
+        let (input, output) = buffers.tmp_and_output();
+        input.fill(0);
+        output.fill(0);
+    }
+}
 
 impl<T: Transport> Connector<T> for Below {
     type Out = Socket<T>;

@@ -1,10 +1,61 @@
 //! How many tokens texts have: a count by eye, corrected by the usage that answers carry, and a bound
 //! that no tokenizer passes.
 
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::gemini::model::Price;
 use crate::gemini::request::Purpose;
+
+/// How much text there is, in all that it is billed by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Amount {
+    pub tokens: u64,
+    /// But for white space; only counted where they have a price.
+    pub characters: u64,
+}
+
+impl Add for Amount {
+    type Output = Amount;
+
+    fn add(self, other: Amount) -> Amount {
+        Amount {
+            tokens: self.tokens + other.tokens,
+            characters: self.characters + other.characters,
+        }
+    }
+}
+
+impl Sub for Amount {
+    type Output = Amount;
+
+    fn sub(self, other: Amount) -> Amount {
+        Amount {
+            tokens: self.tokens - other.tokens,
+            characters: self.characters - other.characters,
+        }
+    }
+}
+
+impl AddAssign for Amount {
+    fn add_assign(&mut self, other: Amount) {
+        *self = *self + other;
+    }
+}
+
+impl SubAssign for Amount {
+    fn sub_assign(&mut self, other: Amount) {
+        *self = *self - other;
+    }
+}
+
+impl Sum for Amount {
+    fn sum<I: Iterator<Item = Amount>>(amounts: I) -> Amount {
+        amounts.fold(Amount::default(), Add::add)
+    }
+}
 
 /// Tokens that a model may add to a text, such as its begin and its end.
 const ADDED_TOKENS: u64 = 4;
@@ -81,6 +132,12 @@ impl Estimate {
         counted * self.ratio.load(Relaxed) / 1_000_000
     }
 
+    /// Whether texts that count so many are more than one request may have, by what answers have said.
+    pub fn is_too_much(&self, counted: u64) -> bool {
+        let most = self.purpose.model.max_request_tokens;
+        most.is_some_and(|most| self.tokens(counted) > most)
+    }
+
     /// Takes in what one answer to such texts says it billed.
     pub fn correct(&self, counted: u64, tokens: u64) {
         let now = tokens as f64 * 1e6 / counted.max(1) as f64;
@@ -92,25 +149,48 @@ impl Estimate {
 }
 
 /// Tokens of a text as it is sent.
-pub fn expected(purpose: &Purpose, text: &str) -> u64 {
-    let tokens = count(text) + count(&purpose.as_sent(""));
-    tokens.clamp(1, purpose.model.max_tokens.into())
+pub fn sent(purpose: &Purpose, text: &str) -> u64 {
+    (count(text) + count(&purpose.as_sent(""))).max(1)
 }
 
-/// No text has more tokens than this: a token is a byte at least, and a model reads only so many.
-pub fn at_most(purpose: &Purpose, text: &str) -> u64 {
+/// Tokens that the model reads of a text.
+pub fn expected(purpose: &Purpose, text: &str) -> u64 {
+    sent(purpose, text).min(purpose.model.max_tokens.into())
+}
+
+/// No text has more than this: a token is a byte at least, and a model reads only so many.
+pub fn at_most(purpose: &Purpose, text: &str) -> Amount {
     let bytes = (text.len() + purpose.as_sent("").len()) as u64;
-    (bytes + ADDED_TOKENS).min(purpose.model.max_tokens.into())
+    Amount {
+        tokens: (bytes + ADDED_TOKENS).min(purpose.model.max_tokens.into()),
+        characters: billable(purpose, text),
+    }
+}
+
+/// Characters of a text, where they have a price.
+pub fn billable(purpose: &Purpose, text: &str) -> u64 {
+    match purpose.model.price {
+        Price::PerMillionTokens(_) => 0,
+        Price::PerMillionCharacters(_) => {
+            let characters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).count();
+            (characters(text) + characters(&purpose.as_sent(""))) as u64
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gemini::provider::Provider;
     use crate::gemini::{model, task::TaskType};
 
     fn purpose() -> Purpose {
+        at(Provider::Gemini, "gemini-embedding-001")
+    }
+
+    fn at(provider: Provider, name: &str) -> Purpose {
         Purpose {
-            model: model::find("gemini-embedding-001").unwrap(),
+            model: model::find(provider, name).unwrap(),
             dimensions: 768,
             task: TaskType::RetrievalDocument,
         }
@@ -139,7 +219,15 @@ mod tests {
 
     #[test]
     fn a_model_reads_no_more_than_its_limit() {
-        assert_eq!(at_most(&purpose(), "abc"), 7);
-        assert_eq!(at_most(&purpose(), &"x".repeat(1_000_000)), 2048);
+        assert_eq!(at_most(&purpose(), "abc").tokens, 7);
+        assert_eq!(at_most(&purpose(), &"x".repeat(1_000_000)).tokens, 2048);
+    }
+
+    #[test]
+    fn characters_are_counted_where_they_have_a_price() {
+        assert_eq!(at_most(&purpose(), "Hello, world!").characters, 0);
+        let older = at(Provider::Vertex, "text-embedding-004");
+        assert_eq!(at_most(&older, "Hello,\n\tworld!").characters, 12);
+        assert_eq!(at_most(&older, "埋め込み ").characters, 4);
     }
 }

@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use super::failure::{BreakAt, Failure};
+use super::grant::NoToken;
 use crate::chroma::error::Kind as Chroma;
 use crate::gemini::error::{Kind, Period, Quota};
 
@@ -42,6 +43,18 @@ pub fn judge(failure: &Failure, texts: usize) -> Verdict {
                 Verdict::Stop
             }
         },
+        Failure::NoToken(no_token) => match no_token {
+            // As with any service of theirs.
+            NoToken::Refused {
+                http_status: 408 | 429 | 499..,
+                ..
+            } => Verdict::Retry,
+            NoToken::Failed(failure) => judge(failure, 1),
+            NoToken::Refused { .. }
+            | NoToken::NotInTheCloud { .. }
+            | NoToken::PrivateKey
+            | NoToken::File(_) => Verdict::Stop,
+        },
         Failure::Timeout { .. } | Failure::Malformed { .. } | Failure::Vector(_) => Verdict::Retry,
         Failure::Transport {
             break_at: BreakAt::Trust,
@@ -59,14 +72,16 @@ pub fn may_be_one_text(failure: &Failure) -> bool {
     matches!(failure, Failure::Refused(error) if matches!(error.http_status, 500 | 504))
 }
 
-/// From 0 to 1, for jitter; the standard library seeds each `RandomState` anew.
-pub fn random() -> f64 {
-    RandomState::new().hash_one(()) as f64 / u64::MAX as f64
+/// How long to wait before attempt `attempt`.
+pub fn pause(attempt: u32) -> Duration {
+    // From 0 to 1; the standard library seeds each `RandomState` anew.
+    let random = RandomState::new().hash_one(()) as f64 / u64::MAX as f64;
+    backoff(attempt, random)
 }
 
-/// How long to wait before attempt `attempt` (the second is 2): doubled each time from one second to
+/// The second attempt is 2: doubled each time from one second to
 /// a minute, and anywhere in the upper half of that, so that requests that failed together come apart.
-pub fn backoff(attempt: u32, random: f64) -> Duration {
+fn backoff(attempt: u32, random: f64) -> Duration {
     let ceiling = 2f64.powi(attempt.saturating_sub(2).min(6) as i32).min(60.0);
     Duration::from_secs_f64(ceiling * (0.5 + 0.5 * random.clamp(0.0, 1.0)))
 }
@@ -75,10 +90,16 @@ pub fn backoff(attempt: u32, random: f64) -> Duration {
 mod tests {
     use super::*;
     use crate::gemini::error;
+    use crate::gemini::provider::Provider;
 
     fn verdict(status: u16, body: &str, texts: usize) -> Verdict {
         judge(
-            &Failure::Refused(error::parse(status, body.as_bytes(), str::to_owned)),
+            &Failure::Refused(error::parse(
+                Provider::Gemini,
+                status,
+                body.as_bytes(),
+                str::to_owned,
+            )),
             texts,
         )
     }
@@ -137,6 +158,34 @@ mod tests {
     fn a_refusal_of_the_form_is_no_texts_fault() {
         let unknown = r#"{"error":{"message":"Invalid JSON payload received. Unknown name \"x\" at 'requests[0]': Cannot find field.","status":"INVALID_ARGUMENT"}}"#;
         assert_eq!(verdict(400, unknown, 100), Verdict::Stop);
+    }
+
+    #[test]
+    fn a_request_of_too_many_tokens_is_halved() {
+        let body = r#"{"error":{"message":"Unable to submit request because the input token count is 34708 but the model supports up to 20000. Reduce the input token count and try again.","status":"INVALID_ARGUMENT"}}"#;
+        assert_eq!(verdict(400, body, 250), Verdict::Split);
+    }
+
+    #[test]
+    fn a_token_endpoint_is_asked_again_only_where_that_helps() {
+        let refused = |http_status| {
+            Failure::NoToken(NoToken::Refused {
+                host: "h".into(),
+                http_status,
+                words: String::new(),
+            })
+        };
+        let failed = |failure| Failure::NoToken(NoToken::Failed(Box::new(failure)));
+        let timeout = Failure::Timeout {
+            host: "h".into(),
+            seconds: 1,
+        };
+        let large = Failure::TooLarge { limit: 1 };
+        assert_eq!(judge(&refused(400), 100), Verdict::Stop);
+        assert_eq!(judge(&refused(503), 100), Verdict::Retry);
+        assert_eq!(judge(&failed(timeout.clone()), 100), Verdict::Retry);
+        assert_eq!(judge(&failed(large), 100), Verdict::Stop);
+        assert!(!failed(timeout).may_be_billed());
     }
 
     #[test]

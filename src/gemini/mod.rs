@@ -1,10 +1,13 @@
-//! The wire: what goes to Google's embedding API as JSON, what comes back, and what its errors mean.
-//! Knows neither sockets nor Postgres.
+//! The wire: what goes to Google's embedding models as JSON, what comes back, and what errors mean; by the
+//! Gemini API or by Vertex AI. Knows neither sockets nor Postgres.
 
 mod cursor;
 pub mod error;
 pub mod model;
 mod numbers;
+pub mod predict;
+pub mod provider;
+pub mod quota;
 pub mod request;
 pub mod response;
 pub mod task;

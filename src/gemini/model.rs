@@ -1,27 +1,42 @@
-//! The models this release knows: dimensions, token limit, price, and how they are told the task.
-//! Figures are Google's published ones for the Gemini API; a model that is not here is refused before any request.
+//! The models this release knows, as each provider serves them: dimensions, limits, price, and how they are
+//! asked. Figures are Google's published ones; a model that is not here is refused before any request.
 
 use std::fmt;
+
+use super::provider::Provider;
 
 /// The model used where neither the call nor the settings name one.
 pub const DEFAULT: &str = "gemini-embedding-2";
 
-/// One text a vector: more in one `batchEmbedContents` call are refused by the API.
-pub const MAX_TEXTS_PER_REQUEST: usize = 100;
-
 /// The API refuses larger request bodies ("Request payload size exceeds the limit").
 pub const MAX_REQUEST_BYTES: usize = 20_971_520;
 
+/// A model at one provider.
 #[derive(Debug, PartialEq)]
 pub struct Model {
     pub name: &'static str,
+    pub provider: Provider,
     pub min_dimensions: u32,
     pub max_dimensions: u32,
-    /// Tokens of one text that the model reads; the API cuts the rest off silently.
+    /// Tokens of one text that the model reads; the API cuts the rest off.
     pub max_tokens: u32,
-    /// US dollars for a million input tokens, text, not batch mode.
-    pub usd_per_million_tokens: f64,
+    pub price: Price,
     pub task_form: TaskForm,
+    pub method: Method,
+    /// One text a vector: more in one request are refused.
+    pub max_texts: usize,
+    /// Of all texts of a request together, where there is such a limit.
+    pub max_request_tokens: Option<u64>,
+    /// Where Vertex AI serves it, for those who don't say where.
+    pub location: &'static str,
+}
+
+/// US dollars for input text, not in batch mode.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Price {
+    PerMillionTokens(f64),
+    /// White space is free.
+    PerMillionCharacters(f64),
 }
 
 /// How a model is told what the vector is for.
@@ -33,22 +48,84 @@ pub enum TaskForm {
     TaskType,
 }
 
-const MODELS: [Model; 2] = [
+/// What is called, and how its request is worded.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Method {
+    /// With dimensions and task beside the content.
+    BatchEmbedContents,
+    /// With both in an `embedContentConfig`.
+    BatchEmbedContentsConfig,
+    /// Tells each text's tokens, and whether it was cut.
+    Predict,
+}
+
+const SECOND: Model = Model {
+    name: "gemini-embedding-2",
+    provider: Provider::Gemini,
+    min_dimensions: 128,
+    max_dimensions: 3072,
+    max_tokens: 8_192,
+    price: Price::PerMillionTokens(0.20),
+    task_form: TaskForm::Prefix,
+    method: Method::BatchEmbedContents,
+    max_texts: 100,
+    max_request_tokens: None,
+    location: "global",
+};
+
+const FIRST: Model = Model {
+    name: "gemini-embedding-001",
+    max_tokens: 2_048,
+    price: Price::PerMillionTokens(0.15),
+    task_form: TaskForm::TaskType,
+    ..SECOND
+};
+
+/// A request of more is refused ("the model supports up to 20000").
+const VERTEX_TOKENS: Option<u64> = Some(20_000);
+
+/// Before the Gemini models. Seen in `global`: text-embedding-004; the others are published for regions.
+const OLDER: Model = Model {
+    name: "text-embedding-004",
+    provider: Provider::Vertex,
+    min_dimensions: 768,
+    max_dimensions: 768,
+    max_tokens: 2_048,
+    price: Price::PerMillionCharacters(0.025),
+    task_form: TaskForm::TaskType,
+    method: Method::Predict,
+    max_texts: 250,
+    max_request_tokens: VERTEX_TOKENS,
+    location: "global",
+};
+
+static MODELS: [Model; 7] = [
+    SECOND,
+    FIRST,
     Model {
-        name: "gemini-embedding-2",
-        min_dimensions: 128,
-        max_dimensions: 3072,
-        max_tokens: 8_192,
-        usd_per_million_tokens: 0.20,
-        task_form: TaskForm::Prefix,
+        provider: Provider::Vertex,
+        method: Method::BatchEmbedContentsConfig,
+        max_request_tokens: VERTEX_TOKENS,
+        ..SECOND
+    },
+    // Also at batchEmbedContents, which would keep its tokens and cuts to itself.
+    Model {
+        provider: Provider::Vertex,
+        method: Method::Predict,
+        max_texts: 250,
+        max_request_tokens: VERTEX_TOKENS,
+        ..FIRST
+    },
+    OLDER,
+    Model {
+        name: "text-embedding-005",
+        location: "us-central1",
+        ..OLDER
     },
     Model {
-        name: "gemini-embedding-001",
-        min_dimensions: 128,
-        max_dimensions: 3072,
-        max_tokens: 2_048,
-        usd_per_million_tokens: 0.15,
-        task_form: TaskForm::TaskType,
+        name: "text-multilingual-embedding-002",
+        location: "us-central1",
+        ..OLDER
     },
 ];
 
@@ -62,30 +139,39 @@ const RETIRED: [(&str, &str); 5] = [
 ];
 
 #[derive(Debug, PartialEq)]
-pub enum ModelError {
-    Unknown { name: String },
-    Retired { name: String, since: &'static str },
+pub struct ModelError {
+    pub name: String,
+    /// Who was asked for it.
+    pub provider: Provider,
+    /// The day on which the Gemini API stopped to serve it.
+    pub retired: Option<&'static str>,
+    /// Who has it instead.
+    pub elsewhere: Option<Provider>,
 }
 
-pub fn find(name: &str) -> Result<&'static Model, ModelError> {
+pub fn find(provider: Provider, name: &str) -> Result<&'static Model, ModelError> {
     let bare = name.strip_prefix("models/").unwrap_or(name);
-    if let Some(model) = MODELS.iter().find(|model| model.name == bare) {
+    let named = || MODELS.iter().filter(|model| model.name == bare);
+    if let Some(model) = named().find(|model| model.provider == provider) {
         return Ok(model);
     }
-    Err(match RETIRED.iter().find(|(retired, _)| *retired == bare) {
-        Some((_, since)) => ModelError::Retired {
-            name: bare.to_owned(),
-            since,
-        },
-        None => ModelError::Unknown {
-            name: bare.to_owned(),
-        },
+    let retired = RETIRED.iter().find(|(retired, _)| *retired == bare);
+    Err(ModelError {
+        name: bare.to_owned(),
+        provider,
+        retired: retired.map(|(_, since)| *since),
+        elsewhere: named().next().map(|model| model.provider),
     })
 }
 
-/// The known names, for a hint: `gemini-embedding-2, gemini-embedding-001`.
-pub fn known_names() -> String {
-    MODELS.map(|model| model.name).join(", ")
+/// The names that a provider knows, for a hint: `gemini-embedding-2, gemini-embedding-001`.
+pub fn known_names(provider: Provider) -> String {
+    let names: Vec<&str> = MODELS
+        .iter()
+        .filter(|model| model.provider == provider)
+        .map(|model| model.name)
+        .collect();
+    names.join(", ")
 }
 
 impl Model {
@@ -96,11 +182,11 @@ impl Model {
 
 impl fmt::Display for ModelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown { name } => write!(f, "model \"{name}\" is not known"),
-            Self::Retired { name, since } => {
-                write!(f, "model \"{name}\" was shut down by Google on {since}")
-            }
+        let ModelError { name, provider, .. } = self;
+        match (self.retired, self.elsewhere) {
+            (Some(since), _) => write!(f, "model \"{name}\" was shut down by Google on {since}"),
+            (None, Some(_)) => write!(f, "{provider} does not serve model \"{name}\""),
+            (None, None) => write!(f, "model \"{name}\" is not known"),
         }
     }
 }
@@ -108,25 +194,32 @@ impl fmt::Display for ModelError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Provider::{Gemini, Vertex};
 
     #[test]
     fn a_model_is_found_with_and_without_the_prefix() {
         assert_eq!(
-            find("gemini-embedding-2"),
-            find("models/gemini-embedding-2")
+            find(Gemini, "gemini-embedding-2"),
+            find(Gemini, "models/gemini-embedding-2")
         );
-        assert_eq!(find(DEFAULT).map(|m| m.name), Ok(DEFAULT));
+        for provider in Provider::ALL {
+            let found = find(provider, DEFAULT).unwrap();
+            assert_eq!((found.name, found.provider), (DEFAULT, provider));
+        }
     }
 
     #[test]
     fn a_retired_model_is_told_from_an_unknown_one() {
-        assert!(matches!(
-            find("text-embedding-004"),
-            Err(ModelError::Retired {
-                since: "2026-01-14",
-                ..
-            })
-        ));
-        assert!(matches!(find("gpt"), Err(ModelError::Unknown { .. })));
+        let retired = find(Gemini, "text-embedding-004").unwrap_err();
+        assert_eq!(
+            (retired.retired, retired.elsewhere),
+            (Some("2026-01-14"), Some(Vertex))
+        );
+        let older = find(Gemini, "text-embedding-005").unwrap_err();
+        assert_eq!((older.retired, older.elsewhere), (None, Some(Vertex)));
+        for provider in Provider::ALL {
+            let unknown = find(provider, "gpt").unwrap_err();
+            assert_eq!((unknown.retired, unknown.elsewhere), (None, None));
+        }
     }
 }

@@ -5,12 +5,16 @@ use serde_json::{Map, Value};
 
 use super::cursor::{Cursor, Malformed};
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Default)]
 pub struct Answer {
     /// In the order of the texts that were sent; the API gives no other link between them.
     pub vectors: Vec<Vec<f32>>,
-    /// Tokens billed for the whole request; gemini-embedding-001 doesn't say.
+    /// Of the whole request; gemini-embedding-001 doesn't say at the Gemini API.
     pub tokens: Option<u64>,
+    /// Billed for the whole request, where the API counts them.
+    pub characters: Option<u64>,
+    /// Texts of which only the begin was read, where the API says so.
+    pub truncated: usize,
 }
 
 /// Parses a 200's body; the error says where it is not an answer.
@@ -20,13 +24,16 @@ pub fn parse(body: &[u8]) -> Result<Answer, Malformed> {
     let mut cursor = Cursor::new(body)?;
     cursor.object(|cursor, key| match key {
         "embeddings" => once(&mut vectors, key, cursor, embeddings),
-        "usageMetadata" => once(&mut usage, key, cursor, tokens),
+        "usageMetadata" => once(&mut usage, key, cursor, |cursor| {
+            count_in(cursor, "promptTokenCount")
+        }),
         _ => cursor.skip(),
     })?;
     cursor.end()?;
     Ok(Answer {
         vectors: vectors.ok_or_else(|| cursor.malformed("an answer without embeddings"))?,
         tokens: usage.flatten(),
+        ..Answer::default()
     })
 }
 
@@ -45,7 +52,7 @@ fn embeddings(cursor: &mut Cursor) -> Result<Vec<Vec<f32>>, Malformed> {
     Ok(vectors)
 }
 
-fn numbers(cursor: &mut Cursor, about: usize) -> Result<Vec<f32>, Malformed> {
+pub(super) fn numbers(cursor: &mut Cursor, about: usize) -> Result<Vec<f32>, Malformed> {
     let mut numbers = Vec::with_capacity(about);
     cursor.array(|cursor| {
         numbers.push(cursor.number()?);
@@ -54,22 +61,32 @@ fn numbers(cursor: &mut Cursor, about: usize) -> Result<Vec<f32>, Malformed> {
     Ok(numbers)
 }
 
-fn tokens(cursor: &mut Cursor) -> Result<Option<u64>, Malformed> {
-    let usage: Option<Map<String, Value>> = cursor.value()?;
-    match usage
-        .as_ref()
-        .and_then(|usage| usage.get("promptTokenCount"))
-    {
-        None | Some(Value::Null) => Ok(None),
-        Some(count) => match count.as_u64() {
-            Some(count) => Ok(Some(count)),
-            None => Err(cursor.malformed("a promptTokenCount that is no count")),
-        },
+/// The count of this name in an object, or none where there is no object.
+pub(super) fn count_in(cursor: &mut Cursor, name: &str) -> Result<Option<u64>, Malformed> {
+    let counts: Option<Map<String, Value>> = cursor.value()?;
+    let value = counts.as_ref().and_then(|counts| counts.get(name));
+    count(cursor, name, value)
+}
+
+/// A whole number, which may have gone through a float on its way.
+pub(super) fn count(
+    cursor: &Cursor,
+    name: &str,
+    value: Option<&Value>,
+) -> Result<Option<u64>, Malformed> {
+    let whole = |float: &f64| float.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(float);
+    let Some(value) = value.filter(|value| !value.is_null()) else {
+        return Ok(None);
+    };
+    let float = || value.as_f64().filter(whole).map(|float| float as u64);
+    match value.as_u64().or_else(float) {
+        Some(count) => Ok(Some(count)),
+        None => Err(cursor.malformed(format!("a {name} that is no count"))),
     }
 }
 
 /// A key that comes twice leaves open which of the two was meant.
-fn once<T>(
+pub(super) fn once<T>(
     place: &mut Option<T>,
     key: &str,
     cursor: &mut Cursor,

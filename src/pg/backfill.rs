@@ -31,7 +31,6 @@ use super::wait;
 use crate::engine::batch::Job;
 use crate::engine::embedder::Embedder;
 use crate::engine::pipeline::{Pipeline, Wake};
-use crate::gemini::model::MAX_TEXTS_PER_REQUEST;
 use crate::gemini::request::Purpose;
 
 /// While answers keep coming: what a crash may cost, and for how long a row that has just been written is locked.
@@ -110,7 +109,7 @@ impl Backfill {
                 .map_err(Error::Pipe)?,
             wake,
             mirror: None,
-            texts_per_request: batch.min(MAX_TEXTS_PER_REQUEST),
+            texts_per_request: batch.min(purpose.model.max_texts),
             concurrency,
             max_attempts,
             feed: Feed::new(limits),
@@ -220,6 +219,7 @@ impl Backfill {
             Stop::Done | Stop::Limit(_) | Stop::Requested => (),
         }
         report::locked(&self.target, self.locked.given_up().len() as u64);
+        report::truncated(self.purpose.model, self.tally.counts.truncated);
         self.progress.end(
             &self.target,
             &self.tally.counts,

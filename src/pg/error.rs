@@ -7,11 +7,13 @@ use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::spi;
 
+use crate::engine::credentials::CredentialFault;
 use crate::engine::endpoint::UrlFault;
 use crate::engine::failure::Failure;
 use crate::engine::http::ConnectionFault;
 use crate::engine::key::KeyFault;
 use crate::gemini::model::{Model, ModelError};
+use crate::gemini::provider::PlaceFault;
 use crate::gemini::request::Purpose;
 
 use super::mirror::MirrorError;
@@ -109,12 +111,19 @@ pub enum Error {
         model: &'static Model,
         sample: usize,
     },
+    Provider {
+        name: String,
+    },
     Model(ModelError),
     TaskType {
         what: &'static str,
         name: String,
     },
     Key(KeyFault),
+    Credentials(CredentialFault),
+    /// Of Google Cloud.
+    NoProject,
+    Place(PlaceFault),
     /// A superuser's setting that the client brought along when it connected.
     SettingRefused {
         name: Cow<'static, str>,

@@ -53,12 +53,12 @@ impl Feed {
         }
         let mut rows = Vec::new();
         while let Some((_, text)) = self.unsent.front() {
-            let tokens = tokens::at_most(purpose, text);
-            match self.limits.reserve(1, tokens) {
+            let amount = tokens::at_most(purpose, text);
+            match self.limits.reserve(1, amount) {
                 Ok(()) => rows.extend(
                     self.unsent
                         .pop_front()
-                        .map(|(place, text)| (Freight::Row { place, tokens }, text)),
+                        .map(|(place, text)| (Freight::Row { place, amount }, text)),
                 ),
                 Err(_) if in_flight > 0 || !rows.is_empty() => break,
                 Err(reached) => return Ok(Err(reached)),

@@ -1,20 +1,21 @@
 //! What travels with a text through the pipeline and comes back with its vector.
 
 use super::store::Place;
+use crate::engine::tokens::Amount;
 
 pub enum Freight {
     /// A row to embed.
     Row {
         place: Place,
-        /// Its text's tokens are at most this many.
-        tokens: u64,
+        /// Its text is at most so much.
+        amount: Amount,
     },
     /// A row of the sample.
     Sample {
         /// The vector that it has already.
         vector: Vec<f32>,
         /// As above.
-        tokens: u64,
+        amount: Amount,
     },
 }
 
@@ -32,12 +33,12 @@ impl Freight {
         (rows, sample)
     }
 
-    /// Tokens that all of it has at most.
-    pub fn tokens(freight: &[Freight]) -> u64 {
+    /// All of its text is at most so much.
+    pub fn amount(freight: &[Freight]) -> Amount {
         freight
             .iter()
             .map(|freight| match freight {
-                Freight::Row { tokens, .. } | Freight::Sample { tokens, .. } => tokens,
+                Freight::Row { amount, .. } | Freight::Sample { amount, .. } => *amount,
             })
             .sum()
     }

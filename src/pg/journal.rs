@@ -16,7 +16,9 @@ use super::settings;
 use super::sys;
 use super::target::Target;
 use crate::engine::effort::Effort;
+use crate::engine::tokens::Amount;
 use crate::gemini::request::Purpose;
+use crate::gemini::response::Answer;
 
 pub use known::{function_of, knows, last_model};
 
@@ -27,12 +29,28 @@ pub struct Counts {
     pub rejected: u64,
     pub tokens: u64,
     pub cost: f64,
+    /// Texts of which the model read the begin only, where it says so.
+    pub truncated: u64,
     pub effort: Effort,
     /// Of a collection of ChromaDB: records that it took, and that were deleted from it.
     pub mirrored: u64,
     pub removed: u64,
     /// Why nothing goes out at the moment.
     pub waiting_for: Option<String>,
+}
+
+impl Counts {
+    /// Counts an answer: what it says, or `bound`, the most it can be; returns what counted.
+    pub fn bill(&mut self, purpose: &Purpose, answer: &Answer, bound: Amount) -> Amount {
+        let amount = Amount {
+            tokens: answer.tokens.unwrap_or(bound.tokens),
+            characters: answer.characters.unwrap_or(bound.characters),
+        };
+        self.tokens += amount.tokens;
+        self.cost += settings::cost(purpose.model, amount);
+        self.truncated += answer.truncated as u64;
+        amount
+    }
 }
 
 /// An open entry.

@@ -8,7 +8,8 @@ use pgrx::prelude::*;
 
 use super::error::Error;
 use super::settings;
-use crate::gemini::model::Model;
+use crate::engine::tokens::Amount;
+use crate::gemini::model::{Model, Price};
 
 /// Why a run ended, as embed_all_missing says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,18 +35,28 @@ impl Reached {
 pub struct Limits {
     deadline: Option<Instant>,
     rows: Option<u64>,
-    tokens: Option<(u64, TokenLimit)>,
-    /// Rows and tokens that are spent or may be, as far as is known.
+    /// Whichever is reached first.
+    text: Vec<(Most, Reached)>,
+    /// Rows and text that are spent or may be, as far as is known.
     rows_used: u64,
-    tokens_used: u64,
+    used: Amount,
     rows_reserved: u64,
-    tokens_reserved: u64,
+    reserved: Amount,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum TokenLimit {
-    Tokens,
-    Cost,
+enum Most {
+    Tokens(u64),
+    Characters(u64),
+}
+
+impl Most {
+    fn is_passed(self, amount: Amount) -> bool {
+        match self {
+            Most::Tokens(most) => amount.tokens > most,
+            Most::Characters(most) => amount.characters > most,
+        }
+    }
 }
 
 impl Limits {
@@ -63,16 +74,13 @@ impl Limits {
         let tokens = max_tokens
             .map(|tokens| at_least_one("max_tokens", tokens))
             .transpose()?;
-        let tokens = tokens.map(|tokens| (tokens, TokenLimit::Tokens));
+        let tokens = tokens.map(|tokens| (Most::Tokens(tokens), Reached::Tokens));
         let cost = max_cost.map(|cost| dollars(model, cost)).transpose()?;
-        let cost = cost.map(|tokens| (tokens, TokenLimit::Cost));
+        let cost = cost.map(|most| (most, Reached::Cost));
         Ok(Limits {
             deadline,
             rows,
-            tokens: [tokens, cost]
-                .into_iter()
-                .flatten()
-                .min_by_key(|(tokens, _)| *tokens),
+            text: tokens.into_iter().chain(cost).collect(),
             ..Limits::default()
         })
     }
@@ -85,7 +93,7 @@ impl Limits {
 
     /// Whether what is paid twice could pass a limit.
     pub fn on_tokens(&self) -> bool {
-        self.tokens.is_some()
+        !self.text.is_empty()
     }
 
     pub fn deadline(&self) -> Option<Instant> {
@@ -107,35 +115,31 @@ impl Limits {
         rows.saturating_sub(self.rows_used + self.rows_reserved)
     }
 
-    /// Sets rows aside that have at most `tokens` tokens, or says what stands against it.
-    pub fn reserve(&mut self, rows: u64, tokens: u64) -> Result<(), Reached> {
+    /// Sets rows aside that have at most `text`, or says what stands against it.
+    pub fn reserve(&mut self, rows: u64, text: Amount) -> Result<(), Reached> {
         if self.rows_left() < rows {
             return Err(Reached::Rows);
         }
-        if let Some((limit, kind)) = self.tokens
-            && self.tokens_used + self.tokens_reserved + tokens > limit
-        {
-            return Err(match kind {
-                TokenLimit::Tokens => Reached::Tokens,
-                TokenLimit::Cost => Reached::Cost,
-            });
+        let all = self.used + self.reserved + text;
+        if let Some((_, reached)) = self.text.iter().find(|(most, _)| most.is_passed(all)) {
+            return Err(*reached);
         }
         self.rows_reserved += rows;
-        self.tokens_reserved += tokens;
+        self.reserved += text;
         Ok(())
     }
 
-    /// Rows came back: `embedded` of them are used, and `tokens` of what was reserved for them.
-    pub fn settle(&mut self, rows: u64, embedded: u64, reserved: u64, tokens: u64) {
+    /// Rows came back: `embedded` of them are used, and `used` of what was reserved for them.
+    pub fn settle(&mut self, rows: u64, embedded: u64, reserved: Amount, used: Amount) {
         self.rows_reserved -= rows;
         self.rows_used += embedded;
-        self.tokens_reserved -= reserved;
-        self.tokens_used += tokens;
+        self.reserved -= reserved;
+        self.used += used;
     }
 
     /// Requests that were given up after they were sent may have been billed all the same.
-    pub fn may_be_billed(&mut self, tokens: u64) {
-        self.tokens_used += tokens;
+    pub fn may_be_billed(&mut self, text: Amount) {
+        self.used += text;
     }
 }
 
@@ -155,12 +159,17 @@ fn at_least_one(name: &'static str, value: i64) -> Result<u64, Error> {
     }
 }
 
-fn dollars(model: &Model, cost: AnyNumeric) -> Result<u64, Error> {
+fn dollars(model: &Model, cost: AnyNumeric) -> Result<Most, Error> {
     let value = cost.to_string();
     match value.parse::<f64>() {
         Ok(dollars) if dollars > 0.0 && dollars.is_finite() => {
             // Free of charge is no limit.
-            Ok((dollars * 1e6 / settings::price(model)) as u64)
+            Ok(match settings::price(model) {
+                Price::PerMillionTokens(price) => Most::Tokens((dollars * 1e6 / price) as u64),
+                Price::PerMillionCharacters(price) => {
+                    Most::Characters((dollars * 1e6 / price) as u64)
+                }
+            })
         }
         _ => Err(Error::Limit {
             name: "max_cost",

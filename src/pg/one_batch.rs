@@ -27,7 +27,7 @@ use crate::engine::embedder::{Embedder, NotEmbedded, Outcome};
 use crate::engine::failure::Failure;
 use crate::engine::pipeline::{Pipeline, Wake};
 use crate::engine::tokens;
-use crate::gemini::model::{MAX_TEXTS_PER_REQUEST, Model};
+use crate::gemini::model::Model;
 use crate::gemini::request::Purpose;
 
 const FUNCTION: &str = "embed_missing";
@@ -136,20 +136,20 @@ impl Batch {
             self.prove()?;
         }
         let rows = rows.into_iter().map(|(place, text)| {
-            let tokens = tokens::at_most(&self.purpose, &text);
-            (Freight::Row { place, tokens }, text)
+            let amount = tokens::at_most(&self.purpose, &text);
+            (Freight::Row { place, amount }, text)
         });
-        for job in batch::requests(rows, MAX_TEXTS_PER_REQUEST) {
+        for job in batch::requests(rows, &self.purpose, usize::MAX) {
             self.submit(job)?;
         }
         let mut failed: Option<Failure> = None;
         let mut left = 0;
         while let Some(outcome) = self.next_outcome()? {
-            let bound = Freight::tokens(&outcome.rows);
+            let bound = Freight::amount(&outcome.rows);
             let (rows, _) = Freight::sorted(outcome.rows);
             match outcome.result {
                 Ok(answer) => {
-                    self.counts.tokens += answer.tokens.unwrap_or(bound);
+                    self.counts.bill(&self.purpose, &answer, bound);
                     let made = rows.into_iter().zip(answer.vectors).collect();
                     let written = store::write(&self.target, made)?;
                     self.counts.embedded += written.rows as u64;
@@ -236,7 +236,7 @@ impl Batch {
             report::left_aside(&self.target, &survey);
         }
         self.counts.effort = self.pipeline.service().effort();
-        self.counts.cost = settings::cost(self.purpose.model, self.counts.tokens);
+        report::truncated(self.purpose.model, self.counts.truncated);
         self.audit.has(embedded, self.counts.tokens);
         if self.counts.effort.requests > 0 {
             let entry = journal::open(FUNCTION, &self.target, Some(&self.purpose), embedded, 0)?;

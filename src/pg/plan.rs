@@ -11,11 +11,13 @@ use pgrx::prelude::*;
 
 use super::error::Error;
 use super::fold::folded;
+use super::journal;
 use super::preflight;
 use super::price::{self, Price};
 use super::report::rows;
 use super::settings;
-use super::survey;
+use super::space;
+use super::survey::{self, Totals};
 use super::target::{Call, Target};
 use crate::engine::tokens;
 use crate::gemini::request::Purpose;
@@ -78,7 +80,7 @@ fn embed_plan(
     let totals = survey::totals(&target)?;
     let pending = price.survey.pending as f64;
     let bytes = pending * target.vector_bytes() as f64;
-    let warnings = warnings(&target, &purpose, &price)?;
+    let warnings = warnings(&target, &purpose, &price, &totals)?;
     let left_out = price.survey.pending + price.survey.blank + price.survey.rejected;
     Ok(TableIterator::once((
         target.label.clone(),
@@ -107,7 +109,12 @@ fn embed_plan(
     )))
 }
 
-fn warnings(target: &Target, purpose: &Purpose, price: &Price) -> Result<Vec<String>, Error> {
+fn warnings(
+    target: &Target,
+    purpose: &Purpose,
+    price: &Price,
+    totals: &Totals,
+) -> Result<Vec<String>, Error> {
     let mut warnings: Vec<String> = preflight::findings(target)?
         .into_iter()
         .map(|finding| match finding.hint {
@@ -122,6 +129,13 @@ fn warnings(target: &Target, purpose: &Purpose, price: &Price) -> Result<Vec<Str
             purpose.model.name
         ));
     }
+    warnings.extend(match journal::last_model(target)? {
+        Some(last) if totals.embedded > 0 && last != purpose.model.name => {
+            Some(space::other_than_last(&last, purpose))
+        }
+        Some(_) => None,
+        None => space::doubt(&price.sample, purpose),
+    });
     let limit = u64::from(purpose.model.max_tokens);
     let long = price
         .contents

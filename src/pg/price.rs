@@ -8,8 +8,7 @@ use super::survey;
 use super::survey::Survey;
 use super::target::Target;
 use crate::engine::batch;
-use crate::engine::tokens;
-use crate::gemini::model::MAX_TEXTS_PER_REQUEST;
+use crate::engine::tokens::{self, Amount};
 use crate::gemini::request::Purpose;
 
 /// Rows whose content is looked at; the others are taken to be like them.
@@ -34,31 +33,43 @@ pub fn of(target: &Target, purpose: &Purpose, batch: usize) -> Result<Price, Err
         true => space::sample(target)?,
         false => Vec::new(),
     };
+    let expected = |text: &String| Amount {
+        tokens: tokens::expected(purpose, text),
+        characters: tokens::billable(purpose, text),
+    };
     let bytes: usize = contents.iter().map(String::len).sum();
-    let counted: u64 = contents
-        .iter()
-        .map(|text| tokens::expected(purpose, text))
-        .sum();
-    let all = counted as f64 * survey.bytes as f64 / bytes.max(1) as f64;
-    let sampled = sample
-        .iter()
-        .map(|(_, text)| tokens::expected(purpose, text));
-    let tokens = all as u64 + sampled.sum::<u64>();
+    let counted: Amount = contents.iter().map(expected).sum();
+    let whole_of = |part: u64| (part as f64 * survey.bytes as f64 / bytes.max(1) as f64) as u64;
+    let all = Amount {
+        tokens: whole_of(counted.tokens),
+        characters: whole_of(counted.characters),
+    };
+    let amount = all
+        + sample
+            .iter()
+            .map(|(_, text)| expected(text))
+            .sum::<Amount>();
     let whole = contents.len() as u64 == survey.pending;
-    let per_request = batch.min(MAX_TEXTS_PER_REQUEST);
+    let per_request = batch.min(purpose.model.max_texts);
     let requests = match whole {
         // Large texts fill a request before their number does.
         true => {
             let texts = contents.iter().map(|text| ((), text.clone()));
-            batch::requests(texts, per_request).len() as u64
+            batch::requests(texts, purpose, per_request).len() as u64
         }
-        false => survey.pending.div_ceil(per_request as u64),
+        false => {
+            let by_tokens = purpose
+                .model
+                .max_request_tokens
+                .map_or(0, |most| all.tokens.div_ceil(batch::usable(most)));
+            survey.pending.div_ceil(per_request as u64).max(by_tokens)
+        }
     };
     Ok(Price {
         survey,
-        tokens,
+        tokens: amount.tokens,
         requests: requests + u64::from(!sample.is_empty()),
-        cost: settings::cost(purpose.model, tokens),
+        cost: settings::cost(purpose.model, amount),
         sample,
         contents,
     })

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use pgrx::prelude::*;
 
+use super::figures::{dollars, duration};
 use super::journal::Counts;
-use super::report::{dollars, rows, say};
+use super::report::{rows, say};
 use super::target::Target;
 use crate::engine::pace::Wait;
 
@@ -91,15 +92,4 @@ impl Progress {
 
 fn notice(message: String) {
     say(PgLogLevel::NOTICE, message, None);
-}
-
-/// `0.4 s`, `12 s`, `3 min 20 s`, `5 h 7 min`.
-pub fn duration(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match seconds {
-        0..10 => format!("{:.1} s", duration.as_secs_f64()),
-        10..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-    }
 }

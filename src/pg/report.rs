@@ -4,6 +4,7 @@
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use super::figures::dollars;
 use super::lock::Holder;
 use super::preflight::Finding;
 use super::price::Price;
@@ -11,6 +12,7 @@ use super::survey::Survey;
 use super::sys;
 use super::target::Target;
 use crate::engine::failure::Failure;
+use crate::gemini::model::Model;
 use crate::gemini::request::Purpose;
 
 macro_rules! tell {
@@ -75,6 +77,18 @@ pub fn left_aside(target: &Target, survey: &Survey) {
             "{} of {} rejected before: not sent again, see embedding_backfill.rejects",
             rows(survey.rejected),
             target.label
+        );
+    }
+}
+
+/// What the vectors of long texts are made from, where the model tells.
+pub fn truncated(model: &Model, count: u64) {
+    if count > 0 {
+        tell!(
+            NOTICE,
+            "{} read only the first {} tokens of {count} of the texts",
+            model.name,
+            model.max_tokens
         );
     }
 }
@@ -189,14 +203,5 @@ pub fn rows(count: u64) -> String {
     match count {
         1 => "1 row".into(),
         count => format!("{count} rows"),
-    }
-}
-
-pub fn dollars(amount: f64) -> String {
-    match amount {
-        0.0 => "$0".into(),
-        amount if amount < 0.0001 => "less than $0.0001".into(),
-        amount if amount < 1.0 => format!("${amount:.4}"),
-        amount => format!("${amount:.2}"),
     }
 }

@@ -2,17 +2,20 @@
 
 use pgrx::PgSqlErrorCode::*;
 
+use super::credential_wording::token_parts;
 use super::mirror;
 use super::wording::{Parts, parts};
 use crate::engine::failure::Failure;
 use crate::gemini::error::{ApiError, Kind, Period};
 use crate::gemini::model;
+use crate::gemini::provider::Provider;
 
 pub fn failure_parts(failure: Failure) -> Parts {
     let message = format!("embedding request failed: {failure}");
     match failure {
         Failure::Refused(error) => refusal_parts(&error, message),
         Failure::Chroma(_) => mirror::failure_parts(failure),
+        Failure::NoToken(no_token) => token_parts(no_token, message),
         Failure::Transport { host, .. } => parts(
             ERRCODE_IO_ERROR,
             message,
@@ -37,24 +40,48 @@ pub fn failure_parts(failure: Failure) -> Parts {
 }
 
 fn refusal_parts(error: &ApiError, message: String) -> Parts {
+    let vertex = error.provider == Provider::Vertex;
     match &error.kind {
         Kind::Key => parts(
             ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
             message,
-            "check the key in embedding_backfill.api_key_file, and in Google AI Studio that it may use the Gemini API",
+            match (vertex, error.http_status) {
+                (false, _) => {
+                    "check the key in embedding_backfill.api_key_file, and in Google AI Studio that it may use the Gemini API"
+                }
+                (true, 401) => {
+                    "a fresh access token is refused as well: check the account in embedding_backfill.credentials_file, or the token in embedding_backfill.access_token_file"
+                }
+                (true, _) => {
+                    "check embedding_backfill.vertex_project, that the project has the Vertex AI API enabled, and that the account has the role Vertex AI User (roles/aiplatform.user) in it"
+                }
+            },
         ),
         Kind::Project => parts(
             ERRCODE_EXTERNAL_ROUTINE_EXCEPTION,
             message,
-            "the key's project can't use the API: see its billing in Google AI Studio",
+            match vertex {
+                true => {
+                    "the project can't use the model: see its billing and its model garden in Google Cloud's console"
+                }
+                false => "the key's project can't use the API: see its billing in Google AI Studio",
+            },
+        ),
+        Kind::Model if vertex => parts(
+            ERRCODE_EXTERNAL_ROUTINE_EXCEPTION,
+            message,
+            "check embedding_backfill.vertex_project, and that embedding_backfill.vertex_location serves the model: ALTER SYSTEM RESET embedding_backfill.vertex_location; uses one that does",
         ),
         Kind::Model => parts(
             ERRCODE_EXTERNAL_ROUTINE_EXCEPTION,
             message,
-            format!("use one of: {}", model::known_names()),
+            format!("use one of: {}", model::known_names(error.provider)),
         ),
         Kind::Quota(quota) => {
-            let name = quota.id.as_deref().unwrap_or("of the key's project");
+            let name = quota.id.as_deref().unwrap_or(match vertex {
+                true => "of Vertex AI",
+                false => "of the key's project",
+            });
             let hint = match (quota.limit, quota.period) {
                 (Some(0), _) => format!(
                     "quota {name} is 0: the project has no billing, or the model is not offered to it"

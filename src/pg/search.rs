@@ -14,6 +14,7 @@ use super::audit::{self, Audit, Subject};
 use super::error::Error;
 use super::journal;
 use super::preflight;
+use super::report;
 use super::settings;
 use super::sys;
 use super::target::{self, Call};
@@ -22,7 +23,6 @@ use super::wait;
 use crate::engine::batch;
 use crate::engine::embedder::{Embedder, NotEmbedded, Sending};
 use crate::engine::pipeline::{Pipeline, Wake};
-use crate::gemini::model::MAX_TEXTS_PER_REQUEST;
 use crate::gemini::request::Purpose;
 use crate::gemini::task::TaskType;
 
@@ -215,20 +215,22 @@ fn answers(
     texts: Vec<(usize, String)>,
     audit: Audit,
 ) -> Result<Vec<(usize, Vec<f32>)>, Error> {
+    let purpose = sending.purpose;
     let mut wake = Wake::new().map_err(Error::Pipe)?;
     let mut pipeline = Pipeline::new(Embedder::new(sending), settings::concurrency(), &wake)
         .map_err(Error::Pipe)?;
-    for job in batch::requests(texts, MAX_TEXTS_PER_REQUEST) {
+    for job in batch::requests(texts, &purpose, usize::MAX) {
         pipeline.submit(job).map_err(Error::Pipe)?;
     }
     let mut answers = Vec::new();
-    let mut tokens = 0;
+    let (mut tokens, mut truncated) = (0, 0);
     while pipeline.rows_in_flight() > 0 {
         wait::for_outcome(&mut wake, None)?;
         while let Some(outcome) = pipeline.try_next() {
             match outcome.result {
                 Ok(answer) => {
                     tokens += answer.tokens.unwrap_or_default();
+                    truncated += answer.truncated as u64;
                     audit.has(0, tokens);
                     answers.extend(outcome.rows.into_iter().zip(answer.vectors));
                 }
@@ -241,5 +243,6 @@ fn answers(
             }
         }
     }
+    report::truncated(purpose.model, truncated);
     Ok(answers)
 }

@@ -2,7 +2,7 @@
 //! superuser's; what only shapes a run is the user's. Workers get a snapshot, never the settings.
 
 mod chroma;
-mod pool;
+pub mod pool;
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
@@ -10,24 +10,29 @@ use std::time::Duration;
 
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 
+use super::destination;
 use super::error::Error;
 use super::sys;
 use crate::engine::embedder::Sending;
-use crate::engine::key::ApiKey;
-use crate::gemini::model;
+use crate::engine::tokens::Amount;
+use crate::gemini::model::{self, Model, Price};
+use crate::gemini::provider::Provider;
 use crate::gemini::request::Purpose;
 use crate::gemini::task::TaskType;
 
 pub use chroma::{Chroma, chroma};
 
-const GOOGLE: &CStr = c"https://generativelanguage.googleapis.com/v1beta";
+pub type Text = GucSetting<Option<CString>>;
 
-type Text = GucSetting<Option<CString>>;
-
-static API_KEY_FILE: Text = Text::new(None);
-static BASE_URL: Text = Text::new(Some(GOOGLE));
-static CA_FILE: Text = Text::new(None);
-static PROXY: Text = Text::new(None);
+static PROVIDER: Text = Text::new(Some(c"gemini"));
+pub static API_KEY_FILE: Text = Text::new(None);
+pub static CREDENTIALS_FILE: Text = Text::new(None);
+pub static ACCESS_TOKEN_FILE: Text = Text::new(None);
+pub static VERTEX_PROJECT: Text = Text::new(None);
+pub static VERTEX_LOCATION: Text = Text::new(None);
+pub static BASE_URL: Text = Text::new(None);
+pub static CA_FILE: Text = Text::new(None);
+pub static PROXY: Text = Text::new(None);
 static MODEL: Text = Text::new(Some(c"gemini-embedding-2"));
 static TASK_TYPE: Text = Text::new(Some(c"RETRIEVAL_DOCUMENT"));
 static CONCURRENCY: GucSetting<i32> = GucSetting::<i32>::new(8);
@@ -68,9 +73,33 @@ pub fn define() {
         &API_KEY_FILE,
     );
     superuser(
+        c"embedding_backfill.credentials_file",
+        c"File with the Google Cloud account for Vertex AI, as JSON.",
+        c"A service account or an authorized user; as careful as with the key's file. Unset: access_token_file, then GOOGLE_APPLICATION_CREDENTIALS of the server's environment, then the machine's metadata server.",
+        &CREDENTIALS_FILE,
+    );
+    superuser(
+        c"embedding_backfill.access_token_file",
+        c"File with an access token for Vertex AI that somebody keeps up to date.",
+        c"Read again for each run, and when its token is refused.",
+        &ACCESS_TOKEN_FILE,
+    );
+    superuser(
+        c"embedding_backfill.vertex_project",
+        c"Google Cloud project whose Vertex AI is used.",
+        c"Unset: that of the account, then GOOGLE_CLOUD_PROJECT of the server's environment.",
+        &VERTEX_PROJECT,
+    );
+    superuser(
+        c"embedding_backfill.vertex_location",
+        c"Where Vertex AI works on the texts, such as europe-west4.",
+        c"Unset: global where the model is served there, else us-central1.",
+        &VERTEX_LOCATION,
+    );
+    superuser(
         c"embedding_backfill.base_url",
         c"Base URL of the embedding API, with its version.",
-        c"https, or http to a loopback address.",
+        c"https, or http to a loopback address. Unset: Google's for the provider and the location.",
         &BASE_URL,
     );
     superuser(
@@ -98,9 +127,15 @@ pub fn define() {
         )
     };
     user(
+        c"embedding_backfill.provider",
+        c"Which of Google's services embeds.",
+        c"gemini (the Gemini API) or vertex (Vertex AI in Google Cloud).",
+        &PROVIDER,
+    );
+    user(
         c"embedding_backfill.model",
         c"Embedding model used where a call names none.",
-        c"gemini-embedding-2 or gemini-embedding-001. Vectors of different models don't compare.",
+        c"gemini-embedding-2 or gemini-embedding-001, on Vertex AI also the older text-embedding models. Vectors of different models don't compare.",
         &MODEL,
     );
     user(
@@ -124,7 +159,7 @@ pub fn define() {
     number(
         c"embedding_backfill.concurrency",
         c"Requests in flight.",
-        c"Each holds up to 100 texts and their vectors in memory.",
+        c"Each holds up to 100 texts and their vectors in memory, on Vertex AI up to 250.",
         &CONCURRENCY,
         (1, 64),
         GucFlags::default(),
@@ -164,7 +199,7 @@ pub fn define() {
     GucRegistry::define_float_guc(
         c"embedding_backfill.price_per_million_tokens",
         c"Price in US dollars, for estimates and max_cost.",
-        c"-1 is Google's published price of the model.",
+        c"-1 is Google's published price of the model, which for some is by characters.",
         &PRICE,
         -1.0,
         1e6,
@@ -184,11 +219,18 @@ pub fn define() {
     );
 }
 
-/// The model that a call or the settings name.
-pub fn model_named(argument: Option<&str>) -> Result<&'static model::Model, Error> {
+fn provider() -> Result<Provider, Error> {
+    match text(&PROVIDER) {
+        None => Ok(Provider::Gemini),
+        Some(name) => name.parse().map_err(|()| Error::Provider { name }),
+    }
+}
+
+/// The model that a call or the settings name, at the provider that the settings name.
+pub fn model_named(argument: Option<&str>) -> Result<&'static Model, Error> {
     let setting = text(&MODEL);
     let name = argument.or(setting.as_deref()).unwrap_or(model::DEFAULT);
-    model::find(name).map_err(Error::Model)
+    model::find(provider()?, name).map_err(Error::Model)
 }
 
 pub fn task_type() -> Result<TaskType, Error> {
@@ -220,9 +262,10 @@ fn timeout() -> Duration {
 pub fn sending(purpose: Purpose) -> Result<Sending, Error> {
     none_refused()?;
     let (texts_per_minute, tokens_per_minute) = pace();
+    let (client, credentials) = destination::of(purpose.model)?;
     Ok(Sending {
-        client: pool::google()?,
-        key: api_key()?,
+        client,
+        credentials,
         purpose,
         max_attempts: max_attempts(),
         texts_per_minute,
@@ -249,29 +292,27 @@ pub fn pace() -> (u64, u64) {
     )
 }
 
-/// US dollars for a million tokens.
-pub fn price(model: &model::Model) -> f64 {
+pub fn price(model: &Model) -> Price {
     match PRICE.get() {
-        price if price >= 0.0 => price,
-        _ => model.usd_per_million_tokens,
+        price if price >= 0.0 => Price::PerMillionTokens(price),
+        _ => model.price,
     }
 }
 
-/// US dollars for `tokens` tokens.
-pub fn cost(model: &model::Model, tokens: u64) -> f64 {
-    price(model) * tokens as f64 / 1e6
+/// US dollars for so much text.
+pub fn cost(model: &Model, amount: Amount) -> f64 {
+    match price(model) {
+        Price::PerMillionTokens(price) => price * amount.tokens as f64 / 1e6,
+        Price::PerMillionCharacters(price) => price * amount.characters as f64 / 1e6,
+    }
 }
 
 pub fn journal_retention() -> i32 {
     JOURNAL_RETENTION.get()
 }
 
-fn api_key() -> Result<ApiKey, Error> {
-    ApiKey::load(text(&API_KEY_FILE).as_deref()).map_err(Error::Key)
-}
-
 /// A text setting; an empty one counts as unset.
-fn text(setting: &Text) -> Option<String> {
+pub fn text(setting: &Text) -> Option<String> {
     let value = setting.get()?.to_string_lossy().into_owned();
     (!value.trim().is_empty()).then_some(value)
 }

@@ -8,6 +8,8 @@ use super::freight::Freight;
 use super::target::Target;
 use crate::engine::batch::Job;
 use crate::engine::tokens;
+use crate::gemini::model::{self, Model, ModelError};
+use crate::gemini::provider::Provider;
 use crate::gemini::request::Purpose;
 
 /// Rows embedded again; one that changed since it was embedded does not decide.
@@ -15,6 +17,15 @@ const SAMPLE: usize = 5;
 
 /// Between unlike texts of one model it is above this, between models it is far below.
 const SAME_SPACE: f64 = 0.3;
+
+/// Below 3072 dimensions this model gives short vectors, which other programs store as they are: 0.57 to 0.59
+/// were measured at 768.
+const FIRST: &str = "gemini-embedding-001";
+const FIRST_LENGTHS: std::ops::Range<f64> = 0.4..0.95;
+
+/// Gone from the Gemini API, with its vectors still in many columns.
+const OLDER: &str = "text-embedding-004";
+const OLDER_DIMENSIONS: u32 = 768;
 
 /// Rows that have a vector already: it, and the content.
 pub fn sample(target: &Target) -> Result<Vec<(Vec<f32>, String)>, Error> {
@@ -44,11 +55,53 @@ pub fn sample(target: &Target) -> Result<Vec<(Vec<f32>, String)>, Error> {
     Ok(sample)
 }
 
+/// What the journal's last run on a column says against this model.
+pub fn other_than_last(last: &str, purpose: &Purpose) -> String {
+    let Model { name, provider, .. } = purpose.model;
+    let cure = match model::find(*provider, last) {
+        Ok(_) => format!("model => '{last}' adds to them"),
+        Err(ModelError {
+            elsewhere: Some(other),
+            ..
+        }) => format!(
+            "{other} serves it: SET embedding_backfill.provider = '{}';",
+            other.name()
+        ),
+        Err(_) => "nobody serves it any more".into(),
+    };
+    format!("the column's vectors are of {last}, with which those of {name} don't compare; {cure}")
+}
+
+/// What stored vectors say against this model by themselves, before one is made again.
+pub fn doubt(sample: &[(Vec<f32>, String)], purpose: &Purpose) -> Option<String> {
+    let name = purpose.model.name;
+    let short = |(vector, _): &(Vec<f32>, String)| FIRST_LENGTHS.contains(&length(vector));
+    if sample.is_empty() {
+        return None;
+    }
+    if name != FIRST && sample.iter().all(short) {
+        return Some(format!(
+            "the column's vectors have the length that {FIRST} gives, which is not {name}'s; model => '{FIRST}' adds to them"
+        ));
+    }
+    let older =
+        purpose.dimensions == OLDER_DIMENSIONS && purpose.model.provider == Provider::Gemini;
+    older.then(|| format!(
+        "if the column's vectors are of {OLDER}: {} serves it, SET embedding_backfill.provider = 'vertex'; model => '{OLDER}' adds to them",
+        Provider::Vertex
+    ))
+}
+
+fn length(vector: &[f32]) -> f64 {
+    let squares = vector.iter().map(|&x| f64::from(x) * f64::from(x));
+    squares.sum::<f64>().sqrt()
+}
+
 /// The request that embeds a sample again; none for an empty one.
 pub fn request(purpose: &Purpose, sample: Vec<(Vec<f32>, String)>) -> Option<Job<Freight>> {
     let freight = |(vector, text): (Vec<f32>, String)| {
-        let tokens = tokens::at_most(purpose, &text);
-        (Freight::Sample { vector, tokens }, text)
+        let amount = tokens::at_most(purpose, &text);
+        (Freight::Sample { vector, amount }, text)
     };
     let (rows, texts): (Vec<_>, Vec<_>) = sample.into_iter().map(freight).unzip();
     (!texts.is_empty()).then_some(Job { texts, rows })

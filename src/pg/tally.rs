@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use super::error::Error;
 use super::journal::{self, Counts, Entry};
-use super::settings;
 use super::stop::Stop;
 use super::target::Target;
 use crate::engine::effort::Effort;
 use crate::engine::pace::Wait;
-use crate::gemini::model::Model;
+use crate::engine::tokens::Amount;
+use crate::gemini::request::Purpose;
+use crate::gemini::response::Answer;
 
 /// Between two updates of the entry while nothing is written, and two looks for embed_stop.
 pub const JOURNAL_EVERY: Duration = Duration::from_secs(1);
@@ -33,17 +34,14 @@ impl Tally {
     }
 
     /// Counts what an answer cost: `bound`, the most it can be, where the model doesn't tell.
-    pub fn bill(&mut self, model: &Model, told: Option<u64>, bound: u64) -> u64 {
-        self.exact &= told.is_some();
-        let tokens = told.unwrap_or(bound);
-        self.counts.tokens += tokens;
-        self.counts.cost += settings::cost(model, tokens);
-        tokens
+    pub fn bill(&mut self, purpose: &Purpose, answer: &Answer, bound: Amount) -> Amount {
+        self.exact &= answer.tokens.is_some();
+        self.counts.bill(purpose, answer, bound)
     }
 
-    /// Takes in what the threads have done; returns the tokens that may have been billed for nothing
+    /// Takes in what the threads have done; returns the text that may have been billed for nothing
     /// since the last time.
-    pub fn effort(&mut self, effort: Effort) -> u64 {
+    pub fn effort(&mut self, effort: Effort) -> Amount {
         let lost = effort.maybe_billed - self.counts.effort.maybe_billed;
         self.counts.effort = effort;
         lost

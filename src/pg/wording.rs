@@ -3,12 +3,12 @@
 
 use pgrx::PgSqlErrorCode::{self, *};
 
+use super::credential_wording::{credential_parts, key_parts, place_parts};
 use super::error::Error;
 use super::request_wording::failure_parts;
 use crate::engine::endpoint::UrlFault;
 use crate::engine::http::ConnectionFault;
-use crate::engine::key::KeyFault;
-use crate::gemini::model::{self, ModelError};
+use crate::gemini::model;
 use crate::gemini::task::TaskType;
 
 pub type Parts = (PgSqlErrorCode, String, Option<String>, Option<String>);
@@ -93,10 +93,14 @@ impl Error {
             ),
             Dimensions { name, dimensions, model } => parts(
                 ERRCODE_INVALID_PARAMETER_VALUE,
-                format!(
-                    "{name}: {dimensions} dimensions, {} gives {} to {}",
-                    model.name, model.min_dimensions, model.max_dimensions
-                ),
+                match (model.min_dimensions, model.max_dimensions) {
+                    (least, most) if least == most => {
+                        format!("{name}: {dimensions} dimensions, {} gives {most}", model.name)
+                    }
+                    (least, most) => {
+                        format!("{name}: {dimensions} dimensions, {} gives {least} to {most}", model.name)
+                    }
+                },
                 "768, 1536 and 3072 are the sizes Google recommends",
             ),
             Expression { argument, reason } => parts(
@@ -151,15 +155,26 @@ impl Error {
             } => parts(
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 format!("none of {sample} vectors that {relation}.{column} has is what {} gives for the same content", model.name),
-                format!("vectors of different models or contents don't compare: name the model and content that made them, or UPDATE {relation} SET {column} = NULL; to embed all rows anew"),
+                format!("vectors of different models or contents don't compare: name the model and content that made them (provider 'vertex' has text-embedding-004), or UPDATE {relation} SET {column} = NULL; to embed all rows anew"),
+            ),
+            Provider { name } => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("embedding_backfill.provider \"{name}\" is not known"),
+                "SET embedding_backfill.provider = 'gemini'; or 'vertex'",
             ),
             Model(error) => parts(
                 ERRCODE_INVALID_PARAMETER_VALUE,
-                match &error {
-                    ModelError::Unknown { name } => format!("model \"{name}\" is not known"),
-                    ModelError::Retired { name, since } => format!("model \"{name}\" was shut down by Google on {since}"),
+                error.to_string(),
+                {
+                    let others = format!("use one of: {}", model::known_names(error.provider));
+                    match error.elsewhere {
+                        Some(provider) => format!(
+                            "{provider} serves it: SET embedding_backfill.provider = '{}'; or {others}",
+                            provider.name()
+                        ),
+                        None => others,
+                    }
                 },
-                format!("use one of: {}", model::known_names()),
             ),
             TaskType { what, name } => parts(
                 ERRCODE_INVALID_PARAMETER_VALUE,
@@ -167,6 +182,13 @@ impl Error {
                 format!("use one of: {}", self::TaskType::known_names()),
             ),
             Key(fault) => key_parts(fault),
+            Credentials(fault) => credential_parts(fault),
+            NoProject => parts(
+                ERRCODE_CONFIG_FILE_ERROR,
+                "no Google Cloud project is set for Vertex AI",
+                "LOAD 'embedding_backfill'; ALTER SYSTEM SET embedding_backfill.vertex_project = 'your-project'; SELECT pg_reload_conf();",
+            ),
+            Place(fault) => place_parts(fault),
             BaseUrl { url, fault } => parts(
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 match fault {
@@ -174,7 +196,7 @@ impl Error {
                     UrlFault::Extras => "embedding_backfill.base_url can't be used: it has a user, a query or a fragment".into(),
                     fault => format!("embedding_backfill.base_url \"{url}\" can't be used: {fault}"),
                 },
-                "use https://generativelanguage.googleapis.com/v1beta, the default, or http to a loopback address",
+                "ALTER SYSTEM RESET embedding_backfill.base_url; for Google's, or set another with https, or http to a loopback address",
             ),
             Connection(ConnectionFault::CaFile { path, reason }) => parts(
                 ERRCODE_CONFIG_FILE_ERROR,
@@ -242,21 +264,4 @@ fn example(argument: &str) -> String {
         _ => "source_filter is an SQL condition over the row, such as 'date >= ''2024-01-01'''"
             .into(),
     }
-}
-
-fn key_parts(fault: KeyFault) -> Parts {
-    let code = match fault {
-        KeyFault::Missing { .. } | KeyFault::NotAPath => ERRCODE_UNDEFINED_FILE,
-        _ => ERRCODE_CONFIG_FILE_ERROR,
-    };
-    let hint = match &fault {
-        KeyFault::OpenToOthers { path, .. } => format!("chmod 600 {path}"),
-        KeyFault::Missing { .. } | KeyFault::Unreadable { .. } | KeyFault::NotARegularFile { .. } => {
-            "the file must be on the server and readable by the operating system user that Postgres runs as".into()
-        }
-        KeyFault::NotAPath => "set embedding_backfill.api_key_file to the path of a file with the key, not to the key".into(),
-        KeyFault::NotSet => "put the key into a file of mode 0600 owned by the server's user, then: LOAD 'embedding_backfill'; ALTER SYSTEM SET embedding_backfill.api_key_file = '/path/to/key'; SELECT pg_reload_conf();".into(),
-        _ => "the file must hold the key alone; keys are made in Google AI Studio".into(),
-    };
-    parts(code, fault.of("API key"), hint)
 }

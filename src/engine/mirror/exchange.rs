@@ -5,18 +5,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use serde_json::Value;
-use ureq::http::header::AUTHORIZATION;
-use ureq::http::{HeaderName, HeaderValue, Method};
+use ureq::http::Method;
 
-use super::{Access, Mirror, NotOpened, Opened};
+use super::{Access, Mirror, NotOpened, Opened, Token};
 use crate::chroma::error::{self, Kind, Refusal};
 use crate::chroma::place::{self, PRE_FLIGHT_CHECKS};
 use crate::chroma::record::{self, Record};
 use crate::chroma::response::{self, Collection};
 use crate::engine::failure::Failure;
-use crate::engine::verdict::{self, Verdict, backoff, judge};
-
-const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-chroma-token");
+use crate::engine::verdict::{self, Verdict, judge};
 
 /// What the server takes in one body.
 const MAX_BODY_BYTES: usize = 40 * 1024 * 1024;
@@ -205,7 +202,7 @@ impl<T> Mirror<T> {
                 Verdict::Retry => {
                     attempt += 1;
                     self.meter.retries.fetch_add(1, Relaxed);
-                    let pause = backoff(attempt, verdict::random());
+                    let pause = verdict::pause(attempt);
                     if !self.pace.back_off(&failure.to_string(), pause) {
                         return Err(GivenUp::Unsent);
                     }
@@ -221,11 +218,7 @@ impl<T> Mirror<T> {
         read: impl Fn(&[u8]) -> serde_json::Result<R>,
     ) -> Result<R, Failure> {
         let Access { client, token, .. } = &self.access;
-        let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
-        if let Some(token) = token {
-            headers.push((TOKEN_HEADER, token.header()));
-            headers.extend(token.bearer().map(|bearer| (AUTHORIZATION, bearer)));
-        }
+        let headers = token.iter().flat_map(Token::headers).collect::<Vec<_>>();
         let (status, body) = client.exchange(
             request.method.clone(),
             &request.path,

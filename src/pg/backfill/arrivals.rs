@@ -3,6 +3,7 @@
 use super::Backfill;
 use crate::engine::embedder::{NotEmbedded, Outcome};
 use crate::engine::failure::Failure;
+use crate::engine::tokens::Amount;
 use crate::gemini::response::Answer;
 use crate::pg::error::Error;
 use crate::pg::freight::Freight;
@@ -13,7 +14,7 @@ use crate::pg::store::{Place, Written};
 
 impl Backfill {
     pub(super) fn take(&mut self, outcome: Outcome<Freight>) -> Result<(), Error> {
-        let reserved = Freight::tokens(&outcome.rows);
+        let reserved = Freight::amount(&outcome.rows);
         let (places, sample) = Freight::sorted(outcome.rows);
         let result = outcome.result;
         self.settle(places.len(), reserved, result.as_ref().ok());
@@ -56,13 +57,14 @@ impl Backfill {
 
     /// Gives back what the limits had set aside, and counts what the answer cost: all of it where the
     /// model doesn't say.
-    fn settle(&mut self, rows: usize, reserved: u64, answer: Option<&Answer>) {
+    fn settle(&mut self, rows: usize, reserved: Amount, answer: Option<&Answer>) {
         let rows = rows as u64;
         let Some(answer) = answer else {
-            return self.feed.limits.settle(rows, 0, reserved, 0);
+            let nothing = Amount::default();
+            return self.feed.limits.settle(rows, 0, reserved, nothing);
         };
-        let tokens = self.tally.bill(self.purpose.model, answer.tokens, reserved);
-        self.feed.limits.settle(rows, rows, reserved, tokens);
+        let billed = self.tally.bill(&self.purpose, answer, reserved);
+        self.feed.limits.settle(rows, rows, reserved, billed);
     }
 
     pub(super) fn count(&mut self, written: Written) -> Result<(), Error> {

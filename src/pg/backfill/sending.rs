@@ -19,8 +19,8 @@ impl Backfill {
             return Ok(());
         }
         if let Some(sample) = self.sample.take() {
-            let tokens = Freight::tokens(&sample.rows);
-            return match self.feed.limits.reserve(0, tokens) {
+            let amount = Freight::amount(&sample.rows);
+            return match self.feed.limits.reserve(0, amount) {
                 Ok(()) => self.submit(sample),
                 Err(reached) => {
                     self.stop(Stop::Limit(reached));
@@ -59,7 +59,7 @@ impl Backfill {
                     return Ok(());
                 }
             };
-            for job in batch::requests(rows, self.texts_per_request()) {
+            for job in batch::requests(rows, &self.purpose, self.texts_per_request()) {
                 self.submit(job)?;
             }
             if !self.idle() {

@@ -2,8 +2,7 @@
 
 use crate::engine::endpoint::UrlFault;
 use crate::engine::failure::Failure;
-use crate::engine::key::KeyFault;
-use crate::engine::mirror::NotOpened;
+use crate::engine::mirror::{NotOpened, TokenFault};
 use crate::pg::error::Error;
 
 #[derive(Debug)]
@@ -40,7 +39,7 @@ pub enum MirrorError {
         url: String,
         fault: UrlFault,
     },
-    Token(KeyFault),
+    Token(TokenFault),
     OtherDimensions {
         collection: String,
         theirs: u64,

@@ -3,7 +3,8 @@
 use pgrx::prelude::*;
 
 use crate::engine::failure::Failure;
-use crate::pg::progress::{Progress, duration};
+use crate::pg::figures::duration;
+use crate::pg::progress::Progress;
 use crate::pg::report::{rows, say};
 use crate::pg::target::Target;
 

@@ -7,7 +7,8 @@ use crate::chroma::error::{Kind, Refusal};
 use crate::chroma::place::MARK;
 use crate::engine::endpoint::UrlFault;
 use crate::engine::failure::Failure;
-use crate::engine::key::KeyFault;
+use crate::engine::mirror::TokenFault;
+use crate::pg::credential_wording::file_parts;
 use crate::pg::report::rows as rows_of;
 use crate::pg::wording::{Parts, parts};
 
@@ -116,20 +117,20 @@ fn records_of(records: u64) -> String {
     }
 }
 
-fn token_parts(fault: &KeyFault) -> Parts {
-    let code = match fault {
-        KeyFault::Missing { .. } | KeyFault::NotAPath => ERRCODE_UNDEFINED_FILE,
-        _ => ERRCODE_CONFIG_FILE_ERROR,
-    };
-    let hint = match fault {
-        KeyFault::OpenToOthers { path, .. } => format!("chmod 600 {path}"),
-        KeyFault::NotAPath => "set embedding_backfill.chroma_token_file to the path of a file with the token, not to the token".into(),
-        KeyFault::Empty { .. } | KeyFault::NotAKey { .. } | KeyFault::TooLarge { .. } => {
-            "the file must hold the token alone".into()
+fn token_parts(fault: &TokenFault) -> Parts {
+    const ALONE: &str = "the file must hold the token alone";
+    let message = fault.to_string();
+    match fault {
+        TokenFault::File(file) => file_parts(
+            file,
+            message,
+            "set embedding_backfill.chroma_token_file to the path of a file with the token, not to the token",
+            ALONE,
+        ),
+        TokenFault::Empty { .. } | TokenFault::NotAToken { .. } => {
+            parts(ERRCODE_CONFIG_FILE_ERROR, message, ALONE)
         }
-        _ => "the file must be on the server and readable by the operating system user that Postgres runs as; or ALTER SYSTEM RESET embedding_backfill.chroma_token_file;".into(),
-    };
-    parts(code, fault.of("Chroma token"), hint)
+    }
 }
 
 /// What the server of the mirror or the network said, and what to type.

@@ -3,7 +3,7 @@
 use super::{Text, max_attempts, none_refused, pool, superuser, text};
 use crate::engine::endpoint::BaseUrl;
 use crate::engine::http::Client;
-use crate::engine::key::ApiKey;
+use crate::engine::mirror::Token;
 use crate::pg::error::Error;
 use crate::pg::mirror::MirrorError;
 
@@ -15,7 +15,7 @@ static DATABASE: Text = Text::new(Some(c"default_database"));
 /// What the workers of a mirror are told of the server.
 pub struct Chroma {
     pub client: Client,
-    pub token: Option<ApiKey>,
+    pub token: Option<Token>,
     pub tenant: String,
     pub database: String,
     pub max_attempts: u32,
@@ -54,7 +54,7 @@ pub fn chroma() -> Result<Chroma, Error> {
     // As people copy it from a browser.
     let base = url.trim().trim_end_matches('/').trim_end_matches("/api/v2");
     let base_url = BaseUrl::parse(base).map_err(|fault| MirrorError::Url { url, fault })?;
-    let token = text(&TOKEN_FILE).map(|path| ApiKey::from_file(&path));
+    let token = text(&TOKEN_FILE).map(|path| Token::from_file(&path));
     Ok(Chroma {
         client: pool::chroma(base_url)?,
         token: token.transpose().map_err(MirrorError::Token)?,

@@ -5,7 +5,7 @@ use std::thread::LocalKey;
 
 use once_cell::unsync::OnceCell;
 
-use super::{BASE_URL, CA_FILE, PROXY, concurrency, text, timeout};
+use super::{CA_FILE, PROXY, concurrency, text, timeout};
 use crate::engine::endpoint::BaseUrl;
 use crate::engine::http::{Client, Connection};
 use crate::pg::error::Error;
@@ -18,14 +18,12 @@ thread_local! {
 }
 
 /// To the embedding API.
-pub(super) fn google() -> Result<Client, Error> {
-    let url = text(&BASE_URL).unwrap_or_default();
-    let base_url = BaseUrl::parse(&url).map_err(|fault| Error::BaseUrl { url, fault })?;
+pub fn google(base_url: BaseUrl) -> Result<Client, Error> {
     client(&GOOGLE, base_url, text(&PROXY))
 }
 
 /// To the server of the mirror, which is near enough to need no proxy.
-pub(super) fn chroma(base_url: BaseUrl) -> Result<Client, Error> {
+pub fn chroma(base_url: BaseUrl) -> Result<Client, Error> {
     client(&CHROMA, base_url, None)
 }
 

@@ -1,0 +1,311 @@
+//! How an access token is asked for: by a service account's signature, by a user's refresh token, or of the
+//! metadata server of a machine in Google Cloud.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Deserialize;
+use ureq::http::header::{ACCEPT_ENCODING, CONTENT_TYPE, DATE};
+use ureq::http::{HeaderName, HeaderValue, Method};
+use zeroize::Zeroizing;
+
+use super::account::{Account, Kind};
+use super::assertion;
+use super::endpoint::BaseUrl;
+use super::failure::Failure;
+use super::http::{Client, Connection};
+use super::secret::{Secret, scrub};
+use crate::gemini::error::one_line;
+
+/// A token, and how long it is good.
+type Granted = (Secret, Option<Duration>);
+
+const SCHEME: &str = "Bearer ";
+
+/// Where an answer does not say how long its token is good.
+const USUAL_LIFE: u64 = 3600;
+
+/// Seconds by which clocks may differ.
+const SAME_TIME: u64 = 60;
+
+/// A token endpoint answers at once.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+const METADATA_PATH: &str = "/computeMetadata/v1/instance/service-accounts/default/token";
+const METADATA_FLAVOR: HeaderName = HeaderName::from_static("metadata-flavor");
+
+/// Why there is no token, and so nothing was sent.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NoToken {
+    /// The endpoint answered, and refused.
+    Refused {
+        host: String,
+        http_status: u16,
+        /// OAuth's name for it, such as `invalid_grant`, and what it says besides; one short line.
+        words: String,
+    },
+    /// It was not reached, or not understood.
+    Failed(Box<Failure>),
+    /// No credentials are set, and there is no metadata server.
+    NotInTheCloud { host: String },
+    /// The account's key does not sign.
+    PrivateKey,
+    /// The file that has the token can't be read any more.
+    File(String),
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer<'a> {
+    access_token: &'a str,
+    expires_in: Option<u64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Refusal {
+    error: String,
+    error_description: String,
+}
+
+/// `ahead`: how many seconds the endpoint's clock is ahead, as far as is known.
+pub fn to_account(
+    account: &Account,
+    connection: &Connection,
+    ahead: &mut i64,
+) -> Result<Granted, NoToken> {
+    let url = &account.token_uri;
+    let endpoint = Endpoint::new(url, connection.clone())?;
+    let service = match &account.kind {
+        Kind::Service(service) => service,
+        Kind::User(user) => {
+            let fields = [
+                ("grant_type", "refresh_token"),
+                ("client_id", &user.client_id[..]),
+                ("client_secret", &user.client_secret[..]),
+                ("refresh_token", &user.refresh_token[..]),
+            ];
+            let secrets = [&user.client_secret[..], &user.refresh_token];
+            return endpoint.post(&fields, &secrets).0;
+        }
+    };
+    let prove = |ahead: i64| -> Result<_, NoToken> {
+        let now = assertion::now() + ahead;
+        let assertion = assertion::signed(service, now).ok_or(NoToken::PrivateKey)?;
+        let fields = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+            ("assertion", &assertion[..]),
+        ];
+        Ok(endpoint.post(&fields, &[&assertion]))
+    };
+    match prove(*ahead)? {
+        // A clock that is wrong is no reason to stop: theirs is what counts.
+        (Err(NoToken::Refused { .. }), Some(now))
+            if (now - assertion::now()).abs_diff(*ahead) > SAME_TIME =>
+        {
+            *ahead = now - assertion::now();
+            prove(*ahead)?.0
+        }
+        (told, _) => told,
+    }
+}
+
+pub fn to_machine(url: &BaseUrl, connection: &Connection) -> Result<Granted, NoToken> {
+    let connection = Connection {
+        // It is on this machine or next to it.
+        proxy: None,
+        ..connection.clone()
+    };
+    let headers = vec![(METADATA_FLAVOR, HeaderValue::from_static("Google"))];
+    let endpoint = Endpoint::new(url, connection)?;
+    match endpoint
+        .exchange(Method::GET, METADATA_PATH, headers, &[], &[])
+        .0
+    {
+        Err(NoToken::Failed(failure)) if failure.is_unknown_host() => Err(NoToken::NotInTheCloud {
+            host: url.host().to_owned(),
+        }),
+        told => told,
+    }
+}
+
+/// A token for a request's header; none where it is none.
+pub fn bearer(token: &[u8]) -> Option<Secret> {
+    (!token.is_empty()).then(|| Secret::new(SCHEME, token))?
+}
+
+struct Endpoint {
+    client: Client,
+}
+
+impl Endpoint {
+    fn new(url: &BaseUrl, connection: Connection) -> Result<Endpoint, NoToken> {
+        let connection = Connection {
+            base_url: url.clone(),
+            timeout: connection.timeout.min(TIMEOUT),
+            keep_alive: 0,
+            ..connection
+        };
+        match Client::new(connection) {
+            Ok(client) => Ok(Endpoint { client }),
+            Err(fault) => Err(NoToken::Failed(Box::new(Failure::unusable(url, fault)))),
+        }
+    }
+
+    /// Besides, what time it is there.
+    fn post(
+        &self,
+        fields: &[(&str, &str)],
+        secrets: &[&str],
+    ) -> (Result<Granted, NoToken>, Option<i64>) {
+        let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+        let headers = vec![(CONTENT_TYPE, form_type)];
+        self.exchange(Method::POST, "", headers, form(fields).as_bytes(), secrets)
+    }
+
+    fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        mut headers: Vec<(HeaderName, HeaderValue)>,
+        body: &[u8],
+        secrets: &[&str],
+    ) -> (Result<Granted, NoToken>, Option<i64>) {
+        // What is packed would leave its traces in an unpacker's memory.
+        headers.push((ACCEPT_ENCODING, HeaderValue::from_static("identity")));
+        let mut memory = Zeroizing::new(Vec::new());
+        match self.client.told(method, path, &headers, body, &mut memory) {
+            Ok((head, body)) => {
+                let date = head.headers.get(DATE).and_then(|date| date.to_str().ok());
+                let now = date.and_then(assertion::seconds_of);
+                (self.read(head.status.as_u16(), body, secrets), now)
+            }
+            Err(failure) => (Err(NoToken::Failed(Box::new(failure))), None),
+        }
+    }
+
+    fn read(&self, http_status: u16, body: &[u8], secrets: &[&str]) -> Result<Granted, NoToken> {
+        if http_status == 200 {
+            // serde's own words could be a part of the token.
+            return granted(body).ok_or_else(|| {
+                NoToken::Failed(Box::new(Failure::Malformed {
+                    reason: format!("{} sent no access token", self.host()),
+                }))
+            });
+        }
+        let clean = |words: &str| {
+            let mut words = words.to_owned();
+            for secret in secrets {
+                words = scrub(&words, secret);
+            }
+            one_line(&words)
+        };
+        Err(NoToken::Refused {
+            host: self.host().to_owned(),
+            http_status,
+            words: match serde_json::from_slice::<Refusal>(body) {
+                Ok(Refusal {
+                    error,
+                    error_description: more,
+                }) if !error.is_empty() => match more.as_str() {
+                    "" => clean(&error),
+                    more => clean(&format!("{error}: {more}")),
+                },
+                _ => clean(&String::from_utf8_lossy(body)),
+            },
+        })
+    }
+
+    fn host(&self) -> &str {
+        self.client.connection().base_url.host()
+    }
+}
+
+fn granted(body: &[u8]) -> Option<Granted> {
+    let answer: TokenAnswer = serde_json::from_slice(body).ok()?;
+    let life = Duration::from_secs(answer.expires_in.unwrap_or(USUAL_LIFE).min(7 * 24 * 3600));
+    Some((bearer(answer.access_token.as_bytes())?, Some(life)))
+}
+
+/// `name=value&…`, in one place that is wiped.
+fn form(fields: &[(&str, &str)]) -> Zeroizing<String> {
+    let most = fields
+        .iter()
+        .map(|(name, value)| name.len() + 3 * value.len() + 2);
+    let mut form = Zeroizing::new(String::with_capacity(most.sum()));
+    for (name, value) in fields {
+        if !form.is_empty() {
+            form.push('&');
+        }
+        form.push_str(name);
+        form.push('=');
+        for byte in value.bytes() {
+            match byte {
+                b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'~' => {
+                    form.push(byte.into());
+                }
+                byte => {
+                    const DIGITS: [u8; 16] = *b"0123456789ABCDEF";
+                    let (high, low) = (byte >> 4, byte & 15);
+                    form.push('%');
+                    form.extend([high, low].map(|digit| char::from(DIGITS[usize::from(digit)])));
+                }
+            }
+        }
+    }
+    form
+}
+
+impl fmt::Display for NoToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused {
+                host,
+                http_status,
+                words,
+            } => match words.as_str() {
+                "" => write!(f, "no access token from {host}: HTTP {http_status}"),
+                words => write!(
+                    f,
+                    "no access token from {host}: HTTP {http_status}: {words}"
+                ),
+            },
+            Self::Failed(failure) => write!(f, "no access token: {failure}"),
+            Self::NotInTheCloud { host } => write!(
+                f,
+                "no credentials for Vertex AI are set, and there is no metadata server {host}"
+            ),
+            Self::PrivateKey => write!(f, "no access token: the account's private key can't sign"),
+            Self::File(fault) => write!(f, "no access token: {fault}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_is_encoded() {
+        assert_eq!(
+            form(&[("a", "1//x y"), ("b", "\u{e9}~")])[..],
+            *"a=1%2F%2Fx%20y&b=%C3%A9~"
+        );
+    }
+
+    #[test]
+    fn an_answer_is_a_token_or_nothing() {
+        let body =
+            br#"{"access_token":"ya29.x","expires_in":3599,"scope":"s","token_type":"Bearer"}"#;
+        let (token, life) = granted(body).unwrap();
+        assert_eq!(token.header(), "Bearer ya29.x");
+        assert_eq!(life, Some(Duration::from_secs(3599)));
+        for body in [
+            "",
+            "{}",
+            r#"{"access_token":""}"#,
+            r#"{"access_token":"a b"}"#,
+        ] {
+            assert!(granted(body.as_bytes()).is_none(), "{body}");
+        }
+    }
+}

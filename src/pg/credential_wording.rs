@@ -1,0 +1,130 @@
+//! How it is told that there is no key, no account or no token: what was looked at, and what to type.
+
+use pgrx::PgSqlErrorCode::{self, *};
+
+use super::request_wording::failure_parts;
+use super::wording::{Parts, parts};
+use crate::engine::credentials::CredentialFault;
+use crate::engine::grant::NoToken;
+use crate::engine::key::KeyFault;
+use crate::engine::secret::FileFault;
+use crate::gemini::provider::PlaceFault;
+
+const UNREADABLE: &str = "the file must be on the server and readable by the operating system user that Postgres runs as";
+
+pub fn key_parts(fault: KeyFault) -> Parts {
+    let message = fault.to_string();
+    match &fault {
+        KeyFault::File(file) => file_parts(
+            file,
+            message,
+            "set embedding_backfill.api_key_file to the path of a file with the key, not to the key",
+            "the file must hold the key alone; keys are made in Google AI Studio",
+        ),
+        KeyFault::NotSet => parts(
+            ERRCODE_CONFIG_FILE_ERROR,
+            message,
+            "put the key into a file of mode 0600 owned by the server's user, then: LOAD 'embedding_backfill'; ALTER SYSTEM SET embedding_backfill.api_key_file = '/path/to/key'; SELECT pg_reload_conf();",
+        ),
+        KeyFault::Empty { .. } | KeyFault::NotAKey { .. } => parts(
+            ERRCODE_CONFIG_FILE_ERROR,
+            message,
+            "the file must hold the key alone; keys are made in Google AI Studio",
+        ),
+    }
+}
+
+pub fn credential_parts(fault: CredentialFault) -> Parts {
+    let message = fault.to_string();
+    let hint = match &fault {
+        CredentialFault::File(file) => {
+            return file_parts(
+                file,
+                message,
+                "set embedding_backfill.credentials_file to the path of a file with the account, not to the account",
+                "the file must hold one account's JSON, as Google Cloud gives it",
+            );
+        }
+        CredentialFault::TokenFile(file) => {
+            return file_parts(
+                file,
+                message,
+                "set embedding_backfill.access_token_file to the path of a file with the token, not to the token",
+                "the file must hold the token alone",
+            );
+        }
+        CredentialFault::Account { .. } => {
+            "the file must hold a service account's key as Google Cloud's console makes it, or what gcloud auth application-default login writes; for other accounts let something of theirs keep embedding_backfill.access_token_file up to date"
+        }
+        CredentialFault::NotAToken { .. } => {
+            "the file must hold the token alone, as gcloud auth print-access-token prints it"
+        }
+        CredentialFault::MetadataHost(_) => {
+            "unset it in the server's environment, or set embedding_backfill.credentials_file"
+        }
+    };
+    parts(ERRCODE_CONFIG_FILE_ERROR, message, hint)
+}
+
+pub fn place_parts(fault: PlaceFault) -> Parts {
+    let (message, hint) = match fault {
+        PlaceFault::Project => (
+            "the Google Cloud project for Vertex AI is no project's ID",
+            "LOAD 'embedding_backfill'; ALTER SYSTEM SET embedding_backfill.vertex_project = 'your-project'; SELECT pg_reload_conf();",
+        ),
+        PlaceFault::Location => (
+            "embedding_backfill.vertex_location is no location",
+            "use global, a region such as europe-west4, or eu; ALTER SYSTEM RESET embedding_backfill.vertex_location; for the usual one",
+        ),
+    };
+    parts(ERRCODE_INVALID_PARAMETER_VALUE, message, hint)
+}
+
+/// `message` begins with what the request was for.
+pub fn token_parts(no_token: NoToken, message: String) -> Parts {
+    let hint = match &no_token {
+        NoToken::Refused { http_status, .. } if *http_status >= 429 => {
+            "Google gives out no tokens at the moment; call again later, only missing rows are sent"
+        }
+        NoToken::Refused { words, .. } if words.contains("timeframe") => {
+            "the server's clock is wrong: set it, as with chronyd or ntpd, and call again"
+        }
+        NoToken::Refused { .. } => {
+            "the account or its key may be deleted, disabled or revoked, or the machine has none: see it in Google Cloud's console, and name the file of a good one in embedding_backfill.credentials_file"
+        }
+        NoToken::NotInTheCloud { .. } => {
+            "LOAD 'embedding_backfill'; ALTER SYSTEM SET embedding_backfill.credentials_file = '/path/to/account.json'; SELECT pg_reload_conf();"
+        }
+        NoToken::PrivateKey => {
+            "the key must be an RSA key of 2048 bits or more in PKCS #8: make a new one in Google Cloud's console"
+        }
+        NoToken::File(_) => {
+            "the file was there when the run began: keep it in its place, and replace it in one step"
+        }
+        NoToken::Failed(failure) => {
+            let (code, _, _, hint) = failure_parts((**failure).clone());
+            return (code, message, None, hint);
+        }
+    };
+    parts(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, message, hint)
+}
+
+/// Of a file with a secret that can't be read.
+pub fn file_parts(fault: &FileFault, message: String, not_a_path: &str, too_large: &str) -> Parts {
+    let hint = match fault {
+        FileFault::OpenToOthers { path, .. } => format!("chmod 600 {path}"),
+        FileFault::Missing { .. }
+        | FileFault::Unreadable { .. }
+        | FileFault::NotARegularFile { .. } => UNREADABLE.into(),
+        FileFault::NotAPath => not_a_path.into(),
+        FileFault::TooLarge { .. } => too_large.into(),
+    };
+    parts(code(fault), message, hint)
+}
+
+fn code(fault: &FileFault) -> PgSqlErrorCode {
+    match fault {
+        FileFault::Missing { .. } | FileFault::NotAPath => ERRCODE_UNDEFINED_FILE,
+        _ => ERRCODE_CONFIG_FILE_ERROR,
+    }
+}
