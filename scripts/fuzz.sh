@@ -7,7 +7,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$root"
 
-targets=(answer error_body)
+targets=(answer error_body prediction)
 seconds=$(($2 / ${#targets[@]}))
 
 need_tools cargo-clippy

@@ -4,7 +4,10 @@ use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, process, sync::LazyLock};
 
 use embedding_backfill::{
     engine::{failure::Failure, key::ApiKey, verdict},
-    gemini::error::{self, ApiError, Kind, Period},
+    gemini::{
+        error::{self, ApiError, Kind, Period},
+        provider::Provider,
+    },
 };
 
 /// In no body but where somebody repeats it.
@@ -33,7 +36,7 @@ static API_KEY: LazyLock<ApiKey> = LazyLock::new(|| {
 /// `input` is a status on a line of its own and a body; without such a line, the body of a 500.
 pub fn check(input: &[u8]) {
     let (status, body) = split(input);
-    let error = error::parse(status, body, |words| API_KEY.scrub(words));
+    let error = error::parse(Provider::Gemini, status, body, |words| API_KEY.scrub(words));
     assert_eq!(error.http_status, status);
     assert!(possible(status, &error.kind), "{status}: {error:?}");
     line(&error.message);

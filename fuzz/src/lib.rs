@@ -3,3 +3,5 @@
 
 pub mod answer;
 pub mod error_body;
+pub mod prediction;
+mod reading;
