@@ -200,10 +200,10 @@ impl<T> Embedder<T> {
                     if began.elapsed() > MAX_QUOTA_WAIT {
                         return Err(GivenUp::Stop(failure));
                     }
-                    // It never says how long.
+                    // It never says how long, and asks for a second at least.
                     if quota.retry_after.is_none() && purpose.model.provider == Provider::Vertex {
                         refusals += 1;
-                        quota.retry_after = Some(verdict::pause(refusals + 1));
+                        quota.retry_after = Some(verdict::pause(refusals + 2));
                     }
                     self.pace.learn(&quota);
                     // As a whole it would not even pass an unused quota.
