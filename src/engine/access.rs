@@ -40,8 +40,9 @@ struct State {
 
 struct Token {
     secret: Secret,
-    /// None where nobody knows its end.
+    /// None where nobody knows them.
     replace_at: Option<Instant>,
+    ends_at: Option<Instant>,
 }
 
 pub struct Access {
@@ -91,7 +92,9 @@ impl Cache {
         let came = Instant::now();
         // Held while one is asked for, so that nobody else asks.
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Token { secret, replace_at }) = &state.token
+        if let Some(Token {
+            secret, replace_at, ..
+        }) = &state.token
             && refused != Some(secret)
             && replace_at.is_none_or(|replace_at| came < replace_at)
         {
@@ -102,18 +105,32 @@ impl Cache {
         {
             return Err(failure.clone());
         }
-        state.token = None;
+        let old = state.token.take();
         match ask(&mut state.ahead) {
             Ok((secret, life)) => {
                 state.token = Some(Token {
                     secret: secret.clone(),
                     replace_at: life.map(|life| came + life - EARLY.min(life / 4)),
+                    ends_at: life.map(|life| came + life),
                 });
                 Ok(secret)
             }
             Err(no_token) => {
+                let now = Instant::now();
+                // There is time to try again, as long as the old one is good.
+                if let Some(old) = old
+                    && refused != Some(&old.secret)
+                    && let Some(ends_at) = old.ends_at.filter(|ends_at| now < *ends_at)
+                {
+                    let secret = old.secret.clone();
+                    state.token = Some(Token {
+                        replace_at: Some(now + (ends_at - now) / 4),
+                        ..old
+                    });
+                    return Ok(secret);
+                }
                 let failure = Failure::NoToken(no_token);
-                state.failed = Some((Instant::now(), failure.clone()));
+                state.failed = Some((now, failure.clone()));
                 Err(failure)
             }
         }
@@ -171,6 +188,22 @@ mod tests {
         let cache = Cache::default();
         assert_eq!(asked(&cache, None, |_| Err(NoToken::PrivateKey)), 1);
         assert_eq!(asked(&cache, None, |number| token(number, 3600)), 1);
+    }
+
+    #[test]
+    fn a_token_is_good_until_its_end_where_there_is_no_other() {
+        let cache = Cache::default();
+        let first = cache.token(None, |_| token(0, 3600)).unwrap();
+        let mut state = cache.0.lock().unwrap();
+        state.token.as_mut().unwrap().replace_at = Some(Instant::now());
+        drop(state);
+        assert_eq!(
+            cache.token(None, |_| Err(NoToken::PrivateKey)),
+            Ok(first.clone())
+        );
+        assert_eq!(asked(&cache, None, |_| Err(NoToken::PrivateKey)), 0);
+        let refused = cache.token(Some(&first), |_| Err(NoToken::PrivateKey));
+        assert_eq!(refused, Err(Failure::NoToken(NoToken::PrivateKey)));
     }
 
     #[test]

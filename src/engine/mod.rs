@@ -11,6 +11,7 @@ pub mod embedder;
 mod embedding;
 pub mod endpoint;
 pub mod failure;
+mod form;
 pub mod grant;
 pub mod http;
 pub mod key;
