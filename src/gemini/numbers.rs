@@ -4,6 +4,7 @@
 
 /// The number that `bytes` begin with, and how many bytes it takes; `None` where none begins there
 /// by JSON's grammar, or where it does not fit into an f32.
+#[inline]
 pub fn number(bytes: &[u8]) -> Option<(f32, usize)> {
     let negative = bytes.first() == Some(&b'-');
     let whole = &bytes[usize::from(negative)..];
@@ -43,6 +44,7 @@ const MAX_DIGITS: usize = 19;
 
 /// `value` with the digits that `bytes` begin with behind its own, wrapped around where they are too many; and
 /// what follows them.
+#[inline]
 fn digits(mut bytes: &[u8], mut value: u64) -> (u64, &[u8]) {
     while let [digit @ b'0'..=b'9', rest @ ..] = bytes {
         value = value.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
@@ -52,6 +54,7 @@ fn digits(mut bytes: &[u8], mut value: u64) -> (u64, &[u8]) {
 }
 
 /// As `digits`, the first eight at once.
+#[inline]
 fn many_digits(bytes: &[u8], value: u64) -> (u64, &[u8]) {
     match bytes.first_chunk().and_then(eight_digits) {
         Some(eight) => digits(
@@ -63,6 +66,7 @@ fn many_digits(bytes: &[u8], value: u64) -> (u64, &[u8]) {
 }
 
 /// Neighbours are added up in pairs, then the pairs, then the fours.
+#[inline]
 fn eight_digits(bytes: &[u8; 8]) -> Option<u64> {
     let word = u64::from_le_bytes(*bytes);
     // A digit is 0x30 to 0x39: its high half is 3, and still is when 6 is added.
@@ -95,6 +99,7 @@ fn signed_digits(bytes: &[u8]) -> Option<(i64, &[u8])> {
 
 /// `value` × 10^`exponent`, where one operation on f64 gives it and rounding that to f32 is the same as
 /// rounding once.
+#[inline]
 fn quick(value: u64, exponent: i64) -> Option<f32> {
     // The powers of ten that an f64 holds exactly.
     const TENS: [f64; 23] = [
