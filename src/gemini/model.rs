@@ -102,6 +102,7 @@ const OLDER: Model = Model {
 static MODELS: [Model; 7] = [
     SECOND,
     FIRST,
+    // No number of texts is published for this method there; the Gemini API's will do.
     Model {
         provider: Provider::Vertex,
         method: Method::BatchEmbedContentsConfig,

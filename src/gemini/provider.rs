@@ -67,6 +67,14 @@ pub fn publisher(project: &str, location: &str) -> Result<String, PlaceFault> {
     ))
 }
 
+/// Project and location of a URL that `publisher` is the end of.
+pub fn place_in(url: &str) -> Option<(&str, &str)> {
+    let (_, place) = url.rsplit_once("/projects/")?;
+    let (project, rest) = place.split_once("/locations/")?;
+    let (location, _) = rest.split_once("/publishers/")?;
+    Some((project, location))
+}
+
 impl fmt::Display for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -108,6 +116,9 @@ mod tests {
             publisher("example.com:my-project", "europe-west4").unwrap(),
             "/projects/example.com:my-project/locations/europe-west4/publishers/google"
         );
+        let url = format!("https://host/v1{}", publisher("p", "eu").unwrap());
+        assert_eq!(place_in(&url), Some(("p", "eu")));
+        assert_eq!(place_in("https://host/v1"), None);
         for project in ["", "a/b", "a?b", "a b", "\u{e4}"] {
             assert_eq!(publisher(project, "global"), Err(PlaceFault::Project));
         }

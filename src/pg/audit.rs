@@ -8,6 +8,7 @@ use super::report;
 use super::sys;
 use super::target::Target;
 use crate::engine::http::Client;
+use crate::gemini::provider::{Provider, place_in};
 use crate::gemini::request::Purpose;
 
 thread_local! {
@@ -53,8 +54,14 @@ pub fn begin(
     purpose: &Purpose,
     client: &Client,
 ) -> Audit {
-    let host = client.connection().base_url.host();
-    let to = format!("model={} host={}", purpose.model.name, value(host));
+    let url = &client.connection().base_url;
+    let model = purpose.model;
+    let mut to = format!("model={} host={}", model.name, value(url.host()));
+    if let Some((project, location)) = place_in(url.as_str())
+        && model.provider == Provider::Vertex
+    {
+        to += &format!(" project={} location={location}", value(project));
+    }
     open(function, subject, &to, "tokens")
 }
 
