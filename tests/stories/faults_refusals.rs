@@ -26,9 +26,29 @@ pub const CASES: &[Case] = &[
     Case::halved(Recorded("400_payload_too_large"), "38000", "HTTP 400: "),
     Case::ends(Recorded("400_unknown_field"), "38000", "HTTP 400: "),
     Case::halved(Recorded("400_vertex_20000_tokens"), "38000", "HTTP 400: "),
+    Case::halved(
+        Recorded("400_vertex_empty_instances"),
+        "38000",
+        "HTTP 400: ",
+    ),
+    Case::halved(
+        Recorded("400_vertex_too_many_instances"),
+        "38000",
+        "HTTP 400: ",
+    ),
     Case::ends(Recorded("401_key_type_rejected"), "28000", "HTTP 401: "),
+    Case::ends(
+        Recorded("401_vertex_access_token_expired"),
+        "28000",
+        "HTTP 401: ",
+    ),
     Case::ends(Recorded("403_leaked_key"), "28000", "HTTP 403: "),
     Case::ends(Recorded("403_no_key"), "28000", "HTTP 403: "),
+    Case::ends(
+        Recorded("403_vertex_permission_denied"),
+        "28000",
+        "HTTP 403: ",
+    ),
     Case::ends(Fault::Forbidden, "28000", "HTTP 403: <html>"),
     Case::ends(
         Recorded("404_model_not_found_batchEmbedContents"),
@@ -36,6 +56,11 @@ pub const CASES: &[Case] = &[
         "HTTP 404: models/nonexistent-model is not found",
     ),
     Case::ends(Recorded("404_text-embedding-004"), "38000", "HTTP 404: "),
+    Case::ends(
+        Recorded("404_vertex_publisher_model"),
+        "38000",
+        "HTTP 404: Publisher Model",
+    ),
     Case::retried(Status(408), "38000", "HTTP 408"),
     Case::ends(Recorded("429_limit_zero"), "53400", "HTTP 429: "),
     Case::retried(Status(499), "38000", "HTTP 499"),

@@ -3,20 +3,32 @@
 
 use std::io::{self, Write};
 
-use crate::embed::Text;
-use crate::floats::{ALONE, COMPACT, IN_BATCH, write_blocks, write_values};
+use crate::floats::{ALONE, IN_BATCH, PREDICTED, Style, write_blocks, write_values};
 use crate::models::Model;
 use crate::oracle::{BLOCK, Recipe};
 use crate::response::Response;
 use crate::semantics::Semantics;
+use crate::text::Text;
+
+/// The methods by which vectors are had.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Form {
+    /// `:batchEmbedContents` and `:embedContent` of the Gemini API.
+    Batch,
+    Single,
+    /// The same of Vertex AI, which counts the tokens in a spelling of its own.
+    VertexBatch,
+    VertexSingle,
+    /// `:predict` of Vertex AI.
+    Predict,
+}
 
 pub struct Answer {
     pub model: &'static Model,
     pub texts: Vec<Text>,
-    /// Of all texts together, as Google gives no other count.
+    /// Of all texts together.
     pub tokens: u64,
-    /// `:embedContent` answers `embedding`, `:batchEmbedContents` a list `embeddings`.
-    pub batch: bool,
+    pub form: Form,
     pub pretty: bool,
 }
 
@@ -26,31 +38,41 @@ impl Answer {
         response: &mut Response<W>,
         semantics: &Semantics,
     ) -> io::Result<()> {
-        let layout = |pretty: &'static [u8], compact: &'static [u8]| match self.pretty {
-            true => pretty,
-            false => compact,
+        let (begin, end) = match self.form {
+            Form::Batch | Form::VertexBatch => ("{\n  \"embeddings\": [\n    ", "\n  ]"),
+            Form::Single | Form::VertexSingle => ("{\n  \"embedding\": ", ""),
+            Form::Predict => ("{\n  \"predictions\": [\n    ", "\n  ]"),
         };
-        response.body().extend(match self.batch {
-            true => layout(b"{\n  \"embeddings\": [\n    ", b"{\"embeddings\":["),
-            false => layout(b"{\n  \"embedding\": ", b"{\"embedding\":"),
-        });
+        self.put(response.body(), begin);
         for (at, text) in self.texts.iter().enumerate() {
             if at > 0 {
-                response.body().extend(layout(b",\n    ", b","));
+                self.put(response.body(), ",\n    ");
             }
-            write_embedding(response.body(), self.indent(), |body| {
+            if self.form == Form::Predict {
+                let statistics = statistics(text, self.model);
+                self.put(response.body(), &statistics);
+            } else {
+                response.body().push(b'{');
+            }
+            write_embedding(response.body(), self.style(), |body| {
                 self.write_values(body, text, semantics);
             });
+            if self.form == Form::Predict {
+                self.put(response.body(), "\n    }");
+            }
             response.flush_full()?;
         }
-        if self.batch {
-            response.body().extend(layout(b"\n  ]", b"]"));
-        }
-        if self.model.reports_usage {
-            write_usage(response.body(), self.tokens, self.pretty)?;
-        }
-        response.body().extend(layout(b"\n}\n", b"}\n"));
+        self.put(response.body(), end);
+        self.put(response.body(), &self.counts());
+        self.put(response.body(), "\n}");
+        response.body().push(b'\n');
         Ok(())
+    }
+
+    /// Writes what white space has no meaning in.
+    fn put(&self, body: &mut Vec<u8>, pretty: &str) {
+        let is_written = |byte: &u8| self.pretty || !byte.is_ascii_whitespace();
+        body.extend(pretty.bytes().filter(is_written));
     }
 
     /// What is written, as numbers.
@@ -76,36 +98,72 @@ impl Answer {
             task_type,
             ..
         } = text;
+        let many = !matches!(self.form, Form::Single | Form::VertexSingle);
         match semantics {
-            Semantics::Hash if self.batch && dimensions.is_multiple_of(BLOCK) => {
+            Semantics::Hash if many && dimensions.is_multiple_of(BLOCK) => {
                 let recipe = Recipe::new(text, self.model, *dimensions, task_type);
-                write_blocks(body, &recipe, self.indent());
+                write_blocks(body, &recipe, self.style());
             }
             _ => {
                 let mut values = Vec::new();
                 semantics.fill(&mut values, text, self.model, *dimensions, task_type);
-                write_values(body, &values, self.indent());
+                write_values(body, &values, self.style());
             }
         }
     }
 
-    fn indent(&self) -> &'static [u8] {
-        match self.batch {
-            _ if !self.pretty => COMPACT,
-            true => IN_BATCH,
-            false => ALONE,
+    /// What stands behind the vectors.
+    fn counts(&self) -> String {
+        match self.form {
+            Form::Batch | Form::Single if self.model.reports_usage => usage(self.tokens),
+            Form::Batch | Form::Single => String::new(),
+            Form::VertexBatch => vertex_usage(self.tokens),
+            Form::VertexSingle => {
+                let cut = self.texts.iter().any(|text| text.is_cut(self.model));
+                format!(",\n  \"truncated\": {cut}{}", vertex_usage(self.tokens))
+            }
+            Form::Predict => {
+                let characters: usize = self.texts.iter().map(Text::billable_characters).sum();
+                format!(",\n  \"metadata\": {{\n    \"billableCharacterCount\": {characters}\n  }}")
+            }
+        }
+    }
+
+    fn style(&self) -> Style {
+        let pretty = match self.form {
+            Form::Batch | Form::VertexBatch => IN_BATCH,
+            Form::Single | Form::VertexSingle => ALONE,
+            Form::Predict => PREDICTED,
+        };
+        match self.pretty {
+            true => pretty,
+            false => pretty.compact(),
         }
     }
 }
 
-/// `write` puts a comma behind each value.
-fn write_embedding(body: &mut Vec<u8>, indent: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+/// The beginning of a prediction, up to its values.
+fn statistics(text: &Text, model: &Model) -> String {
+    let tokens = text.tokens.min(model.token_limit);
+    let cut = text.is_cut(model);
+    format!(
+        r#"{{
+      "embeddings": {{
+        "statistics": {{
+          "token_count": {tokens},
+          "truncated": {cut}
+        }},"#
+    )
+}
+
+/// The rest of what has been opened; `write` puts a comma behind each value.
+fn write_embedding(body: &mut Vec<u8>, style: Style, write: impl FnOnce(&mut Vec<u8>)) {
     // Two less for each level further out; nothing at all where it is not pretty.
+    let indent = style.indent;
     let outer = |levels: usize| &indent[..indent.len().saturating_sub(2 * levels)];
-    body.extend(b"{");
     body.extend(outer(1));
     body.extend(match indent {
-        COMPACT => b"\"values\":[".as_slice(),
+        b"" => b"\"values\":[".as_slice(),
         _ => b"\"values\": [",
     });
     write(body);
@@ -116,15 +174,8 @@ fn write_embedding(body: &mut Vec<u8>, indent: &[u8], write: impl FnOnce(&mut Ve
     body.extend(b"}");
 }
 
-fn write_usage(body: &mut Vec<u8>, tokens: u64, pretty: bool) -> io::Result<()> {
-    if !pretty {
-        return write!(
-            body,
-            r#","usageMetadata":{{"promptTokenCount":{tokens},"promptTokenDetails":[{{"modality":"TEXT","tokenCount":{tokens}}}]}}"#
-        );
-    }
-    write!(
-        body,
+fn usage(tokens: u64) -> String {
+    format!(
         r#",
   "usageMetadata": {{
     "promptTokenCount": {tokens},
@@ -138,13 +189,29 @@ fn write_usage(body: &mut Vec<u8>, tokens: u64, pretty: bool) -> io::Result<()> 
     )
 }
 
+fn vertex_usage(tokens: u64) -> String {
+    format!(
+        r#",
+  "usageMetadata": {{
+    "promptTokenCount": {tokens},
+    "promptTokensDetails": [
+      {{
+        "modality": "TEXT",
+        "tokenCount": {tokens}
+      }}
+    ],
+    "totalTokenCount": {tokens}
+  }}"#
+    )
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::time::{Instant, SystemTime};
 
     use super::*;
-
     use crate::models;
+    use crate::response::Head;
 
     /// What the file was recorded from had this many bytes, so each float of it must take as many as Google gave it.
     #[test]
@@ -159,12 +226,12 @@ mod tests {
             .iter()
             .map(|value| value.as_f64().unwrap() as f32)
             .collect();
-        let mut body = b"{\n  \"embeddings\": [\n    ".to_vec();
+        let mut body = b"{\n  \"embeddings\": [\n    {".to_vec();
         write_embedding(&mut body, IN_BATCH, |body| {
             write_values(body, &values, IN_BATCH)
         });
         body.extend(b"\n  ]");
-        write_usage(&mut body, 8, true).unwrap();
+        body.extend(usage(8).bytes());
         body.extend(b"\n}\n");
         assert_eq!(
             body.len() as u64,
@@ -176,36 +243,50 @@ mod tests {
 
     #[test]
     fn without_white_space_it_says_the_same() {
-        let written = |model: &str, batch: bool, dimensions: usize, pretty: bool| {
+        let written = |model: &str, form: Form, dimensions: usize, pretty: bool| {
             let text = Text {
                 text: "hello".into(),
                 dimensions,
                 task_type: "",
                 auto_truncate: true,
+                tokens: 3,
             };
             let answer = Answer {
                 model: models::find(model).unwrap(),
                 texts: vec![text],
                 tokens: 3,
-                batch,
+                form,
                 pretty,
             };
-            let (mut body, now) = (Vec::new(), Instant::now());
-            let mut response =
-                Response::new(io::sink(), &mut body, 200, "application/json", false, now);
+            let mut body = Vec::new();
+            let head = Head {
+                status: 200,
+                content_type: "application/json",
+                header: None,
+                gzip: false,
+                date: SystemTime::now(),
+                received: Instant::now(),
+            };
+            let mut response = Response::new(io::sink(), &mut body, head);
             answer.write(&mut response, &Semantics::Hash).unwrap();
             body
         };
         for model in ["gemini-embedding-2", "gemini-embedding-001"] {
-            for (batch, dimensions) in [(true, 768), (true, 333), (false, 768)] {
-                let pretty = written(model, batch, dimensions, true);
-                let compact = written(model, batch, dimensions, false);
+            for (form, dimensions) in [
+                (Form::Batch, 768),
+                (Form::Batch, 333),
+                (Form::Single, 768),
+                (Form::VertexBatch, 768),
+                (Form::Predict, 768),
+            ] {
+                let pretty = written(model, form, dimensions, true);
+                let compact = written(model, form, dimensions, false);
                 let white = |byte: &u8| matches!(byte, b' ' | b'\n');
                 let expected: Vec<u8> = pretty.into_iter().filter(|byte| !white(byte)).collect();
                 assert_eq!(
                     compact.trim_ascii_end(),
                     expected,
-                    "{model} {batch} {dimensions}"
+                    "{model} {form:?} {dimensions}"
                 );
             }
         }

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use crate::accounts::Accounts;
 use crate::fault::Fault;
 use crate::reply::Reply;
 use crate::request::Request;
@@ -15,8 +16,20 @@ pub type Script = Arc<dyn Fn(&Request) -> Option<Reply> + Send + Sync>;
 
 #[derive(Clone)]
 pub struct Config {
-    /// The only key that is accepted.
+    /// The only key that the Gemini API accepts.
     pub key: String,
+    /// The only project that the accounts may use Vertex AI in.
+    pub project: String,
+    /// Where Vertex AI serves its models.
+    pub locations: Vec<String>,
+    /// Whose access tokens are accepted.
+    pub accounts: Accounts,
+    /// How long an access token is good for; in whole seconds to those who get it.
+    pub token_lifetime: Duration,
+    /// The accounts get no more access tokens; those that they have stay good.
+    pub revoked: bool,
+    /// How many seconds Google's clock is ahead of this machine's.
+    pub clock_ahead: i64,
     /// Time between reading a valid request and the first byte of its answer.
     pub latency: Duration,
     /// `None` is unlimited, `Some(0)` is Google's "limit: 0". Each text counts, not each request.
@@ -52,6 +65,12 @@ impl Default for Config {
         Config {
             // The form of the keys that Google gives out since 2026.
             key: "AQ.stand-in".into(),
+            project: "stand-in".into(),
+            locations: vec!["global".into(), "us-central1".into()],
+            accounts: Accounts::default(),
+            token_lifetime: Duration::from_secs(3599),
+            revoked: false,
+            clock_ahead: 0,
             latency: Duration::ZERO,
             texts_per_minute: None,
             tokens_per_minute: None,
@@ -73,6 +92,15 @@ impl Default for Config {
 }
 
 impl Config {
+    /// What Google's clock shows.
+    pub(crate) fn now(&self) -> SystemTime {
+        let ahead = Duration::from_secs(self.clock_ahead.unsigned_abs());
+        match self.clock_ahead {
+            0.. => SystemTime::now() + ahead,
+            _ => SystemTime::now() - ahead,
+        }
+    }
+
     /// Answers each request for which `script` gives a reply with that reply.
     pub fn script(
         mut self,

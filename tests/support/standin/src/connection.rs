@@ -11,7 +11,7 @@ use crate::errors::ApiError;
 use crate::fault::{Fault, Stage};
 use crate::http::{Body, Reader};
 use crate::reply::Reply;
-use crate::response::Response;
+use crate::response::{Head, Response};
 use crate::service::{self, Outcome};
 use crate::shared::Shared;
 use crate::spoil;
@@ -98,16 +98,18 @@ fn answer(
         }
         reply => Outcome::Reply(reply),
     };
-    let (status, content_type, body) = match outcome {
-        Outcome::Answer(_) => (200, JSON.to_owned(), Vec::new()),
+    let (status, content_type, header, body) = match outcome {
+        Outcome::Answer(_) => (200, JSON.to_owned(), None, Vec::new()),
         Outcome::Reply(Reply::Error(ref error)) => {
-            (error.code(), JSON.to_owned(), error.json().into_bytes())
+            let body = error.json().into_bytes();
+            (error.code(), JSON.to_owned(), None, body)
         }
         Outcome::Reply(Reply::Answer {
             status,
             ref content_type,
+            ref header,
             ref body,
-        }) => (status, content_type.clone(), body.clone()),
+        }) => (status, content_type.clone(), header.clone(), body.clone()),
         Outcome::Reply(Reply::Raw(bytes)) => {
             reader.stream().write_all(&bytes)?;
             return Ok(Then::Close);
@@ -118,9 +120,15 @@ fn answer(
         Outcome::Reply(Reply::Close | Reply::Serve | Reply::Fault(_)) => return Ok(Then::Close),
     };
     shared.note(|stats| stats.count(status));
-    let gzip = config.gzip && request.header_has("accept-encoding", "gzip");
-    let stream = reader.stream();
-    let mut response = Response::new(stream, buffer, status, &content_type, gzip, received);
+    let head = Head {
+        status,
+        content_type: &content_type,
+        header,
+        gzip: config.gzip && request.header_has("accept-encoding", "gzip"),
+        date: config.now(),
+        received,
+    };
+    let mut response = Response::new(reader.stream(), buffer, head);
     response.body().extend(body);
     if let Outcome::Answer(answer) = outcome {
         answer.write(&mut response, &config.semantics)?;
@@ -159,12 +167,12 @@ fn faulty(
         fault => match outcome() {
             Outcome::Answer(answer) => {
                 let mut vectors = answer.vectors(&config.semantics);
-                parcel.body = spoil::answer(fault, &vectors, answer.tokens);
+                parcel.body = spoil::answer(fault, &vectors, answer.form, answer.tokens);
                 if fault.stage() == Stage::Answer {
                     return Ok(Ok(Reply::json(200, parcel.body)));
                 }
                 vectors.reverse();
-                parcel.second = spoil::answer(fault, &vectors, answer.tokens);
+                parcel.second = spoil::answer(fault, &vectors, answer.form, answer.tokens);
             }
             Outcome::Reply(reply) => return Ok(Ok(reply)),
         },

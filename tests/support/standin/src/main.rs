@@ -1,7 +1,9 @@
 //! The stand-in as a program, for the demo, the benchmarks and clients in other languages. It prints one line when it
 //! is ready and runs until it is killed.
 
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -12,6 +14,8 @@ const USAGE: &str = "\
 usage: google-standin [flags]
   --port N                port on 127.0.0.1; 0, the default, is any free one
   --key K                 the API key that is accepted
+  --project P             the project whose Vertex AI is served
+  --service-account FILE  where the key file of its service account is written; needs openssl
   --latency-ms N          time from a request to its answer
   --texts-per-minute N    quota; 0 answers as for a project without any
   --tokens-per-minute N   quota
@@ -45,9 +49,7 @@ fn main() -> ExitCode {
         print!("{}", usage());
         return ExitCode::SUCCESS;
     }
-    match parse(arguments)
-        .and_then(|(port, until_eof, config)| Ok((start(port, config)?, until_eof)))
-    {
+    match parse(arguments).and_then(|told| Ok((start(&told)?, told.until_eof))) {
         Ok((standin, until_eof)) => {
             println!("listening on {}", standin.base_url());
             if until_eof {
@@ -65,16 +67,40 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(port: u16, mut config: Config) -> Result<Standin, String> {
+#[derive(Default)]
+struct Told {
+    port: u16,
+    until_eof: bool,
+    service_account: Option<String>,
+    config: Config,
+}
+
+fn start(told: &Told) -> Result<Standin, String> {
+    let (port, mut config) = (told.port, told.config.clone());
     let faults = config.faults.len();
     config.faults.retain(|fault| *fault != (Fault::Refuse, 1));
     let refuses = config.faults.len() < faults;
     let standin =
         Standin::start_on(port, config).map_err(|error| format!("port {port}: {error}"))?;
+    if let Some(file) = &told.service_account {
+        private(file, &standin.service_account()).map_err(|error| format!("{file}: {error}"))?;
+    }
     if refuses {
         standin.refuse();
     }
     Ok(standin)
+}
+
+/// Writes a file that only its owner may read, as keys are kept.
+fn private(file: &str, content: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(file)?;
+    file.write_all(content.as_bytes())
 }
 
 /// `NAME` or `NAME:N`.
@@ -87,10 +113,9 @@ fn fault(value: &str) -> Result<(Fault, u64), String> {
     Ok((name.parse()?, each))
 }
 
-fn parse(arguments: Vec<String>) -> Result<(u16, bool, Config), String> {
-    let mut port = 0;
-    let mut until_eof = false;
-    let mut config = Config::default();
+fn parse(arguments: Vec<String>) -> Result<Told, String> {
+    let mut told = Told::default();
+    let config = &mut told.config;
     let authority = Authority::new("stand-in");
     let mut arguments = arguments.into_iter();
     while let Some(flag) = arguments.next() {
@@ -99,7 +124,7 @@ fn parse(arguments: Vec<String>) -> Result<(u16, bool, Config), String> {
             continue;
         }
         if flag == "--until-eof" {
-            until_eof = true;
+            told.until_eof = true;
             continue;
         }
         let value = arguments
@@ -113,11 +138,13 @@ fn parse(arguments: Vec<String>) -> Result<(u16, bool, Config), String> {
         let milliseconds = || number().map(Duration::from_millis);
         match flag.as_str() {
             "--port" => {
-                port = value
+                told.port = value
                     .parse()
                     .map_err(|error| format!("{flag} {value}: {error}"))?
             }
             "--key" => config.key = value,
+            "--project" => config.project = value,
+            "--service-account" => told.service_account = Some(value),
             "--latency-ms" => config.latency = milliseconds()?,
             "--texts-per-minute" => config.texts_per_minute = Some(number()?),
             "--tokens-per-minute" => config.tokens_per_minute = Some(number()?),
@@ -137,5 +164,5 @@ fn parse(arguments: Vec<String>) -> Result<(u16, bool, Config), String> {
             _ => return Err(format!("{flag}: no such flag")),
         }
     }
-    Ok((port, until_eof, config))
+    Ok(told)
 }

@@ -5,7 +5,7 @@
 use std::array;
 use std::sync::LazyLock;
 
-use crate::models::{self, MAX_DIMENSIONS, Model};
+use crate::models::{self, Model};
 use crate::tokens;
 
 /// Values in a block.
@@ -28,7 +28,7 @@ pub fn vector(text: &str, model: &str, dimensions: usize) -> Vec<f32> {
     vector_for(text, model, dimensions, "")
 }
 
-/// The same for a text sent with a task type, which only gemini-embedding-001 heeds.
+/// The same for a text sent with a task type, which gemini-embedding-2 does not heed.
 pub fn vector_for(text: &str, model: &str, dimensions: usize, task_type: &str) -> Vec<f32> {
     let model = models::find(model).unwrap_or_else(|| panic!("unknown model {model}"));
     let mut values = Vec::new();
@@ -55,7 +55,7 @@ impl Recipe {
     /// What is beyond the model's token limit makes no difference.
     pub fn new(text: &str, model: &Model, dimensions: usize, task_type: &str) -> Recipe {
         let task_type = match task_type {
-            "TASK_TYPE_UNSPECIFIED" => "",
+            "TASK_TYPE_UNSPECIFIED" | "UNSPECIFIED" => "",
             _ if !model.heeds_task_type => "",
             task_type => task_type,
         };
@@ -66,10 +66,7 @@ impl Recipe {
             let squares = (dimensions / BLOCK) as f64 + norm(cut_block).powi(2);
             [(1.0 / squares.sqrt()) as f32; 2]
         } else {
-            let light_blocks = (MAX_DIMENSIONS / BLOCK - HEAVY_BLOCKS) as f64;
-            let heavy = HEAVY_NORM / (HEAVY_BLOCKS as f64).sqrt();
-            let light = ((1.0 - HEAVY_NORM * HEAVY_NORM) / light_blocks).sqrt();
-            [heavy as f32, light as f32]
+            prefix_scales(model.max_dimensions / BLOCK)
         };
         Recipe {
             seed,
@@ -105,6 +102,17 @@ impl Block {
             Block::Prepared(number) => PREPARED[usize::from(number)],
         }
     }
+}
+
+/// What makes a vector of this many blocks one of unit length, of which smaller ones are bare prefixes.
+fn prefix_scales(blocks: usize) -> [f32; 2] {
+    if blocks <= HEAVY_BLOCKS {
+        return [(1.0 / (blocks as f64).sqrt()) as f32; 2];
+    }
+    let light_blocks = (blocks - HEAVY_BLOCKS) as f64;
+    let heavy = HEAVY_NORM / (HEAVY_BLOCKS as f64).sqrt();
+    let light = ((1.0 - HEAVY_NORM * HEAVY_NORM) / light_blocks).sqrt();
+    [heavy as f32, light as f32]
 }
 
 pub fn norm(values: &[f32]) -> f64 {
@@ -163,6 +171,7 @@ mod tests {
 
     const MODEL: &str = "gemini-embedding-2";
     const OLD_MODEL: &str = "gemini-embedding-001";
+    const TEXT_MODEL: &str = "text-embedding-004";
 
     #[test]
     fn norms_are_as_recorded() {
@@ -171,6 +180,7 @@ mod tests {
             assert!((norm - 1.0).abs() < 1e-6, "{dimensions}: {norm}");
         }
         assert!((norm(&vector("hello", OLD_MODEL, 3072)) - 1.0).abs() < 1e-6);
+        assert!((norm(&vector("hello", TEXT_MODEL, 768)) - 1.0).abs() < 1e-6);
         for text in ["Ruby", "Python", "JavaScript", "hello"] {
             let norm = norm(&vector(text, OLD_MODEL, 768));
             assert!((0.55..0.61).contains(&norm), "{norm}");
@@ -196,6 +206,10 @@ mod tests {
             vector("a\0", OLD_MODEL, 128),
             vector("a ", OLD_MODEL, 128),
             vector("a", MODEL, 128),
+            vector("a", TEXT_MODEL, 128),
+            vector("a", "text-embedding-005", 128),
+            vector("a", "text-multilingual-embedding-002", 128),
+            vector_for("a", TEXT_MODEL, 128, "RETRIEVAL_DOCUMENT"),
             vector_for("a", OLD_MODEL, 128, "RETRIEVAL_DOCUMENT"),
             vector_for("a", OLD_MODEL, 128, "RETRIEVAL_QUERY"),
         ];

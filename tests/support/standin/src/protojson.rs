@@ -122,6 +122,20 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A `google.protobuf.Value`; null when absent.
+    pub fn any(&mut self, name: &str) -> Value {
+        self.take(name).unwrap_or_default()
+    }
+
+    /// A list of these.
+    pub fn any_list(&mut self, name: &str) -> Vec<Value> {
+        match self.any(name) {
+            Value::Null => Vec::new(),
+            Value::Array(items) => items,
+            item => vec![item],
+        }
+    }
+
     fn take(&mut self, name: &str) -> Option<Value> {
         let value = self
             .object

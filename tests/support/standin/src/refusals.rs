@@ -6,7 +6,6 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::errors::ApiError;
-use crate::models::MAX_DIMENSIONS;
 
 impl ApiError {
     pub(crate) fn model_not_found(model: &str, version: &str) -> ApiError {
@@ -36,8 +35,8 @@ impl ApiError {
         ApiError::invalid_argument(format!("* {at}: {why}\n"))
     }
 
-    pub(crate) fn dimensions(at: &str, min: usize, got: i64) -> ApiError {
-        let why = format!("must be between {min} and {MAX_DIMENSIONS}, got {got}");
+    pub(crate) fn dimensions(at: &str, min: usize, max: usize, got: i64) -> ApiError {
+        let why = format!("must be between {min} and {max}, got {got}");
         ApiError::refused(&format!("{at}.output_dimensionality"), &why)
     }
 
@@ -45,6 +44,35 @@ impl ApiError {
         ApiError::recorded("400_vertex_20000_tokens")
             .with("20000", &limit.to_string())
             .with("34708", &tokens.to_string())
+    }
+
+    /// For a token that is not taken; `reason` is of `google.rpc.ErrorInfo`.
+    pub(crate) fn token_refused(method: &str, reason: &str) -> ApiError {
+        ApiError::recorded("401_vertex_access_token_expired")
+            .with(
+                "google.cloud.aiplatform.v1.PredictionService.GenerateContent",
+                method,
+            )
+            .with("ACCESS_TOKEN_EXPIRED", reason)
+    }
+
+    /// For a request without a token. The message is from memory.
+    pub(crate) fn no_credentials(method: &str) -> ApiError {
+        let had = "Request had invalid authentication credentials.";
+        let missing = "Request is missing required authentication credential.";
+        ApiError::token_refused(method, "CREDENTIALS_MISSING").with(had, missing)
+    }
+
+    /// For a project that is not the account's, whether there is one of that name or not.
+    pub(crate) fn permission_denied(resource: &str) -> ApiError {
+        let recorded = "projects/lavi-llm-experiment/locations/us-central1/publishers/google/models/text-embedding-004@default";
+        ApiError::recorded("403_vertex_permission_denied").with(recorded, resource)
+    }
+
+    /// For a model that is not served there. That a model which is served by another method gets it too is our own.
+    pub(crate) fn publisher_model_not_found(resource: &str) -> ApiError {
+        let recorded = "projects/truefoundry-devtest/locations/global/publishers/google/models/gemini-embedding-2-preview";
+        ApiError::recorded("404_vertex_publisher_model").with(recorded, resource)
     }
 
     pub(crate) fn texts_per_minute(limit: u64, model: &str, reopens: Duration) -> ApiError {

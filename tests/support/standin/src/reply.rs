@@ -15,6 +15,8 @@ pub enum Reply {
     Answer {
         status: u16,
         content_type: String,
+        /// One more header.
+        header: Option<String>,
         body: Vec<u8>,
     },
     /// These bytes as they are, then the end of the connection.
@@ -39,6 +41,7 @@ impl Reply {
         Reply::Answer {
             status,
             content_type: "application/json; charset=UTF-8".into(),
+            header: None,
             body: body.into(),
         }
     }
@@ -47,7 +50,16 @@ impl Reply {
         Reply::Answer {
             status,
             content_type: "text/html; charset=UTF-8".into(),
+            header: None,
             body: body.into(),
         }
+    }
+
+    /// The same with one more header, where it is a complete answer.
+    pub fn with_header(mut self, line: &str) -> Reply {
+        if let Reply::Answer { header, .. } = &mut self {
+            *header = Some(line.into());
+        }
+        self
     }
 }

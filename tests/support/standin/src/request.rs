@@ -40,7 +40,7 @@ impl Request {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// The texts asked to be embedded, one a sub-request, as they were sent.
+    /// The texts asked to be embedded, one a sub-request or instance, as they were sent.
     pub fn texts(&self) -> Vec<String> {
         let json = self.json();
         let of_parts = |request: &Value| {
@@ -48,6 +48,10 @@ impl Request {
             let texts = parts.iter().filter_map(|part| part["text"].as_str());
             Some(texts.collect::<Vec<_>>().join("\n"))
         };
+        if let Some(instances) = json["instances"].as_array() {
+            let texts = instances.iter().filter_map(|one| one["content"].as_str());
+            return texts.map(str::to_owned).collect();
+        }
         match json["requests"].as_array() {
             Some(requests) => requests.iter().filter_map(of_parts).collect(),
             None => of_parts(&json).into_iter().collect(),

@@ -17,27 +17,37 @@ pub struct Response<'a, W> {
     gzip: Option<GzEncoder<Vec<u8>>>,
 }
 
+/// What the head of an answer says.
+pub struct Head<'a> {
+    pub status: u16,
+    pub content_type: &'a str,
+    /// One more header.
+    pub header: Option<String>,
+    pub gzip: bool,
+    pub date: SystemTime,
+    pub received: Instant,
+}
+
 impl<'a, W: Write> Response<'a, W> {
     /// Nothing is sent before the first chunk is full or the answer is finished.
-    pub fn new(
-        stream: W,
-        buffer: &'a mut Vec<u8>,
-        status: u16,
-        content_type: &str,
-        gzip: bool,
-        received: Instant,
-    ) -> Self {
+    pub fn new(stream: W, buffer: &'a mut Vec<u8>, head: Head) -> Self {
         buffer.clear();
+        let Head { status, gzip, .. } = head;
+        let content_type = head.content_type;
         let encoding = if gzip {
             "Content-Encoding: gzip\r\n"
         } else {
             ""
         };
+        let header = match head.header {
+            Some(line) => format!("{line}\r\n"),
+            None => String::new(),
+        };
         let head = format!(
             "HTTP/1.1 {status} {}\r\n\
              Vary: Origin\r\n\
              Content-Type: {content_type}\r\n\
-             {encoding}\
+             {encoding}{header}\
              Date: {}\r\n\
              Server: scaffolding on HTTPServer2\r\n\
              X-Xss-Protection: 0\r\n\
@@ -47,8 +57,8 @@ impl<'a, W: Write> Response<'a, W> {
              Alt-Svc: h3=\":443\"; ma=2592000,h3-29=\":443\"; ma=2592000\r\n\
              Transfer-Encoding: chunked\r\n\r\n",
             reason(status),
-            http_date(SystemTime::now()),
-            received.elapsed().as_millis(),
+            http_date(head.date),
+            head.received.elapsed().as_millis(),
         );
         let encoder = || GzEncoder::new(Vec::new(), Compression::fast());
         Response {

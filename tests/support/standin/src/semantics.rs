@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::models::{self, MAX_DIMENSIONS, Model};
+use crate::models::{self, Model};
 use crate::oracle::Recipe;
 use crate::tokens;
 use crate::words::Words;
@@ -68,7 +68,7 @@ impl Semantics {
 
 /// The norm that the model's vectors have at this size.
 fn prefix_norm(model: &Model, dimensions: usize) -> f32 {
-    if model.rescales_prefix || dimensions == MAX_DIMENSIONS {
+    if model.rescales_prefix || dimensions == model.max_dimensions {
         1.0
     } else {
         0.58

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, Type};
 
+use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::connection;
 use crate::request::Request;
@@ -51,11 +52,52 @@ impl Standin {
 
     /// With the version, as clients that take a version in their base URL need it.
     pub fn base_url(&self) -> String {
+        format!("{}/v1beta", self.origin())
+    }
+
+    /// The same for Vertex AI.
+    pub fn vertex_url(&self) -> String {
+        format!("{}/v1", self.origin())
+    }
+
+    pub fn accounts(&self) -> Accounts {
+        self.shared.lock().config.accounts.clone()
+    }
+
+    /// The key file of the service account, which gets its tokens here.
+    pub fn service_account(&self) -> String {
+        let config = Arc::clone(&self.shared.lock().config);
+        let file = config
+            .accounts
+            .service_account(&config.project, &self.token_uri());
+        format!("{file:#}\n")
+    }
+
+    /// The credentials file of a user, who gets his tokens here.
+    pub fn authorized_user(&self) -> String {
+        let config = Arc::clone(&self.shared.lock().config);
+        let file = config
+            .accounts
+            .authorized_user(&config.project, &self.token_uri());
+        format!("{file:#}\n")
+    }
+
+    /// An access token as the token endpoint gives them.
+    pub fn access_token(&self) -> String {
+        let config = Arc::clone(&self.shared.lock().config);
+        config.accounts.issue(config.token_lifetime)
+    }
+
+    fn token_uri(&self) -> String {
+        format!("{}/token", self.origin())
+    }
+
+    fn origin(&self) -> String {
         let scheme = match self.shared.lock().config.tls {
             Some(_) => "https",
             None => "http",
         };
-        format!("{scheme}://{}/v1beta", self.address)
+        format!("{scheme}://{}", self.address)
     }
 
     /// Ends every connection and refuses new ones until `listen`, as if the program had ended.

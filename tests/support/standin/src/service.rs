@@ -1,16 +1,20 @@
 //! What a request deserves: the ordinary answer, an error, or what the script says. The checks run in the order of
-//! Google's layers: route, key, JSON, model, fields, quota; nothing is counted as billed before all have passed.
+//! Google's layers: route, credentials, JSON, model, fields, quota; nothing is counted as billed before all have passed.
 
 use std::time::Instant;
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Form};
 use crate::config::Config;
-use crate::embed;
+use crate::embed::Door;
 use crate::errors::ApiError;
-use crate::models;
+use crate::metadata;
+use crate::models::{self, Model};
+use crate::oauth;
 use crate::reply::Reply;
 use crate::request::Request;
 use crate::shared::Shared;
+use crate::text::Text;
+use crate::vertex;
 
 pub enum Outcome {
     Answer(Answer),
@@ -19,35 +23,42 @@ pub enum Outcome {
 
 /// Decides on a request and waits for as long as Google would take.
 pub fn decide(shared: &Shared, config: &Config, request: &Request, too_large: bool) -> Outcome {
-    let served = route(request)
-        .ok_or_else(not_found)
-        .and_then(|route| serve(shared, config, request, route, too_large).map_err(Reply::Error));
+    let served = if let Some(route) = route(request) {
+        serve(shared, config, request, route, too_large)
+    } else if let Some(route) = vertex::route(request) {
+        vertex::serve(shared, config, request, route, too_large)
+    } else {
+        let reply = oauth::reply(shared, config, request)
+            .or_else(|| metadata::reply(shared, config, request))
+            .unwrap_or_else(not_found);
+        return Outcome::Reply(reply);
+    };
     match served {
         Ok(answer) => Outcome::Answer(answer),
-        Err(reply) => Outcome::Reply(reply),
+        Err(error) => Outcome::Reply(Reply::Error(error)),
     }
 }
 
 struct Route<'a> {
     version: &'a str,
     model: &'a str,
-    batch: bool,
+    form: Form,
 }
 
 fn route(request: &Request) -> Option<Route<'_>> {
     let path = request.path.split('?').next()?;
     let (version, resource) = path.strip_prefix('/')?.split_once('/')?;
     let (model, method) = resource.strip_prefix("models/")?.split_once(':')?;
-    let batch = match method {
-        "batchEmbedContents" => true,
-        "embedContent" => false,
+    let form = match method {
+        "batchEmbedContents" => Form::Batch,
+        "embedContent" => Form::Single,
         _ => return None,
     };
     let known = request.method == "POST" && matches!(version, "v1" | "v1beta");
     known.then_some(Route {
         version,
         model,
-        batch,
+        form,
     })
 }
 
@@ -72,25 +83,45 @@ fn serve(
     }
     let model = || {
         models::find(route.model)
+            .filter(|model| model.on_gemini)
             .ok_or_else(|| ApiError::model_not_found(route.model, route.version))
     };
-    let (model, texts) = if route.batch {
-        let requests = embed::parse_batch(&request.body)?;
+    let (model, mut texts) = if route.form == Form::Batch {
+        let requests = Door::Gemini.parse_batch(&request.body)?;
         let model = model()?;
-        (model, embed::check_batch(requests, model, config)?)
+        (model, Door::Gemini.check_batch(requests, model, config)?)
     } else {
-        let request = embed::parse_single(&request.body)?;
+        let request = Door::Gemini.parse_single(&request.body)?;
         let model = model()?;
-        (model, vec![embed::check_single(request, model, config)?])
+        let text = Door::Gemini.check_single(request, model, config)?;
+        (model, vec![text])
     };
-    let mut tokens = 0;
-    for text in &texts {
-        let count = config.semantics.tokens(&text.text);
-        if count > model.token_limit && !text.auto_truncate {
-            return Err(ApiError::too_long(count, model.token_limit));
+    measure(config, model, &mut texts)?;
+    embed(shared, config, request, model, texts, route.form)
+}
+
+/// Counts the tokens of each text.
+pub fn measure(config: &Config, model: &Model, texts: &mut [Text]) -> Result<(), ApiError> {
+    for text in texts {
+        text.tokens = config.semantics.tokens(&text.text);
+        if text.is_cut(model) && !text.auto_truncate {
+            return Err(ApiError::too_long(text.tokens, model.token_limit));
         }
-        tokens += count.min(model.token_limit) as u64;
     }
+    Ok(())
+}
+
+/// What becomes of good texts: quota, time, and the bill.
+pub fn embed(
+    shared: &Shared,
+    config: &Config,
+    request: &Request,
+    model: &'static Model,
+    texts: Vec<Text>,
+    form: Form,
+) -> Result<Answer, ApiError> {
+    let read = texts.iter().map(|text| text.tokens.min(model.token_limit));
+    let tokens = read.sum::<usize>() as u64;
     let count = texts.len() as u64;
     shared.note(|stats| stats.texts += count);
     shared.take_quota(config, model, count, tokens, Instant::now())?;
@@ -108,7 +139,7 @@ fn serve(
         model,
         texts,
         tokens,
-        batch: route.batch,
+        form,
         pretty: request.query("prettyPrint") != Some("false"),
     })
 }

@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use serde_json::json;
 
+use crate::answer::Form;
 use crate::errors::ApiError;
 use crate::fault::Fault;
 use crate::reply::Reply;
@@ -13,12 +14,18 @@ use crate::reply::Reply;
 /// How deep lists are nested; a parser that calls itself for each needs megabytes of stack.
 const DEPTH: usize = 100_000;
 
+/// Of a text of which nothing is said but that it was read.
+const STATISTICS: &str = r#""statistics": {"token_count": 1, "truncated": false}"#;
+
 /// The values of each vector as they are spelled.
 type Spelled = Vec<Vec<String>>;
 
 /// The body that `fault` makes of these vectors.
-pub fn answer(fault: Fault, vectors: &[Vec<f32>], tokens: u64) -> Vec<u8> {
-    let usage = format!(r#""usageMetadata": {{"promptTokenCount": {tokens}}}"#);
+pub fn answer(fault: Fault, vectors: &[Vec<f32>], form: Form, tokens: u64) -> Vec<u8> {
+    let usage = match form {
+        Form::Predict => format!(r#""metadata": {{"billableCharacterCount": {tokens}}}"#),
+        _ => format!(r#""usageMetadata": {{"promptTokenCount": {tokens}}}"#),
+    };
     let spell = |value: &f32| match fault {
         // A float is a sum of powers of two, so that its decimals have an end, which for most of these is within 40.
         Fault::FortyDigits => format!("{:.40}", f64::from(*value)),
@@ -31,6 +38,7 @@ pub fn answer(fault: Fault, vectors: &[Vec<f32>], tokens: u64) -> Vec<u8> {
         .collect();
     let reversed: Spelled = spelled.iter().rev().cloned().collect();
     respell(fault, &mut spelled);
+    let embeddings = |vectors: &Spelled| listed(form, vectors.iter().map(|one| values_of(one)));
     let vectors = embeddings(&spelled);
     let extra = |extra: &str| format!(r#"{{{vectors}, {usage}, "extra": {extra}}}"#).into_bytes();
     match fault {
@@ -41,24 +49,19 @@ pub fn answer(fault: Fault, vectors: &[Vec<f32>], tokens: u64) -> Vec<u8> {
             let pairs = reversed
                 .iter()
                 .zip(&spelled)
-                .map(|(first, second)| format!("{{{}, {}}}", values_of(first), values_of(second)));
-            let list: Vec<String> = pairs.collect();
-            format!(r#"{{"embeddings": [{}], {usage}}}"#, list.join(",")).into()
+                .map(|(first, second)| format!("{}, {}", values_of(first), values_of(second)));
+            format!("{{{}, {usage}}}", listed(form, pairs)).into()
         }
         Fault::ReorderedKeys => {
             let list = spelled.iter().map(|values| {
                 format!(
-                    r#"{{"shape": [{}], {}, "index": "0"}}"#,
+                    r#""shape": [{}], {}, "index": "0""#,
                     values.len(),
                     values_of(values)
                 )
             });
-            let list: Vec<String> = list.collect();
-            format!(
-                r#"{{"x": {{"values": [1]}}, {usage}, "embeddings": [{}]}}"#,
-                list.join(",")
-            )
-            .into()
+            let list = listed(form, list);
+            format!(r#"{{"x": {{"values": [1]}}, {usage}, {list}}}"#).into()
         }
         Fault::DeepInside => extra(&deep()),
         Fault::Bom => format!("\u{feff}{{{vectors}, {usage}}}").into(),
@@ -134,14 +137,24 @@ fn respell(fault: Fault, vectors: &mut Spelled) {
     }
 }
 
-fn embeddings(vectors: &Spelled) -> String {
+/// The list of vectors, by the name that it has in this form.
+fn listed(form: Form, vectors: impl Iterator<Item = String>) -> String {
     let mut list = String::new();
-    for values in vectors {
+    for fields in vectors {
         let comma = if list.is_empty() { "" } else { "," };
         // Writing to a string can't fail.
-        let _ = write!(list, "{comma}{{{}}}", values_of(values));
+        let _ = match form {
+            Form::Predict => write!(
+                list,
+                r#"{comma}{{"embeddings": {{{STATISTICS}, {fields}}}}}"#
+            ),
+            _ => write!(list, "{comma}{{{fields}}}"),
+        };
     }
-    format!(r#""embeddings": [{list}]"#)
+    match form {
+        Form::Predict => format!(r#""predictions": [{list}]"#),
+        _ => format!(r#""embeddings": [{list}]"#),
+    }
 }
 
 fn values_of(values: &[String]) -> String {
@@ -158,26 +171,43 @@ mod tests {
     use serde_json::Value;
 
     /// The vectors that a lenient reader gets, each value by its digits.
-    fn read(fault: Fault) -> Option<Vec<Vec<f32>>> {
+    fn read(fault: Fault, form: Form) -> Option<Vec<Vec<f32>>> {
         let vectors = [vec![0.1, 5.9387264e-7], vec![-0.25, 3e-30]];
-        let body: Value = serde_json::from_slice(&answer(fault, &vectors, 3)).ok()?;
-        let values = |values: &Value| {
-            let values = values["values"].as_array()?.iter();
+        let body: Value = serde_json::from_slice(&answer(fault, &vectors, form, 3)).ok()?;
+        let list = match form {
+            Form::Predict => body["predictions"].as_array()?.iter(),
+            _ => body["embeddings"].as_array()?.iter(),
+        };
+        let values = |vector: &Value| {
+            let vector = match form {
+                Form::Predict => &vector["embeddings"],
+                _ => vector,
+            };
+            let values = vector["values"].as_array()?.iter();
             values.map(|value| value.to_string().parse().ok()).collect()
         };
-        body["embeddings"].as_array()?.iter().map(values).collect()
+        list.map(values).collect()
+    }
+
+    fn each(faults: &[Fault]) -> impl Iterator<Item = (Fault, Form)> {
+        let forms = [Form::Batch, Form::Predict];
+        let pairs = faults
+            .iter()
+            .map(move |fault| forms.map(|form| (*fault, form)));
+        pairs.flatten()
     }
 
     #[test]
     fn what_is_spelled_oddly_and_right_reads_back_the_same() {
         let right = Some(vec![vec![0.1, 5.9387264e-7], vec![-0.25, 3e-30]]);
-        for fault in [
+        let faults = [
             Fault::FortyDigits,
             Fault::ReorderedKeys,
             Fault::DuplicateEmbeddings,
             Fault::DuplicateValues,
-        ] {
-            let mut read = read(fault);
+        ];
+        for (fault, form) in each(&faults) {
+            let mut read = read(fault, form);
             // Forty decimals are not enough for so small a value.
             if let (Fault::FortyDigits, Some(vectors)) = (fault, &mut read) {
                 assert!((vectors[1][1] - 3e-30).abs() < 1e-36);
@@ -186,13 +216,14 @@ mod tests {
             assert_eq!(read, right, "{fault}");
         }
         let first = Some(vec![vec![-0.0, 5.9387264e-7], vec![-0.0, 3e-30]]);
-        assert_eq!(read(Fault::MinusZero), first);
+        assert_eq!(read(Fault::MinusZero, Form::Batch), first);
     }
 
     #[test]
     fn what_is_wrong_is_wrong() {
-        let right = read(Fault::ReorderedKeys);
-        for fault in Fault::all() {
+        let right = read(Fault::ReorderedKeys, Form::Batch);
+        assert!(right.is_some());
+        for (fault, form) in each(&Fault::all()) {
             let spoils = fault.stage() == crate::fault::Stage::Answer;
             let may_be_right = matches!(
                 fault,
@@ -202,7 +233,7 @@ mod tests {
                     | Fault::DuplicateValues
             );
             if spoils && !may_be_right {
-                assert_ne!(read(fault), right, "{fault}");
+                assert_ne!(read(fault, form), right, "{fault}");
             }
         }
     }

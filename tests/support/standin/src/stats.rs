@@ -12,6 +12,8 @@ pub struct Stats {
     /// Texts that were answered with a vector, and their tokens: what Google would bill.
     pub texts_billed: u64,
     pub tokens: u64,
+    /// Access tokens that were given out.
+    pub grants: u64,
     pub answered_429: u64,
     /// Answers with any status from 400 on, those with 429 among them.
     pub answered_error: u64,

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 pub const KEY: &str = "AQ.stand-in";
 pub const MODEL: &str = "gemini-embedding-2";
 pub const OLD_MODEL: &str = "gemini-embedding-001";
+pub const TEXT_MODEL: &str = "text-embedding-004";
 
 pub struct Client {
     stream: BufReader<TcpStream>,
@@ -75,6 +76,17 @@ impl Client {
 
     pub fn post(&mut self, path: &str, body: &Value) -> Answer {
         self.send(&request(path, &body.to_string()));
+        self.receive().unwrap()
+    }
+
+    /// A request with these header lines, and no others that matter.
+    pub fn ask(&mut self, method: &str, path: &str, headers: &[&str], body: &str) -> Answer {
+        let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+        let length = body.len();
+        self.send(
+            format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {length}\r\n\r\n{body}")
+                .as_bytes(),
+        );
         self.receive().unwrap()
     }
 
@@ -149,4 +161,51 @@ pub fn start(config: Config) -> (Standin, Client) {
     let standin = Standin::start(config);
     let client = Client::new(&standin);
     (standin, client)
+}
+
+/// Of a model at Vertex AI.
+pub fn vertex_path(model: &str, method: &str) -> String {
+    format!("/v1/projects/stand-in/locations/global/publishers/google/models/{model}:{method}")
+}
+
+/// A request that bears a good token.
+pub fn bearing(standin: &Standin, path: &str, body: &Value) -> Answer {
+    let bearer = format!("Authorization: Bearer {}", standin.access_token());
+    Client::new(standin).ask("POST", path, &[&bearer], &body.to_string())
+}
+
+pub fn predict(standin: &Standin, model: &str, body: &Value) -> Answer {
+    bearing(standin, &vertex_path(model, "predict"), body)
+}
+
+pub fn instances(texts: &[&str]) -> Value {
+    json!({"instances": texts.iter().map(|text| json!({"content": text})).collect::<Vec<_>>()})
+}
+
+/// The vectors of the predictions, each value by its own digits, which are those of an f64.
+pub fn predicted(answer: &Answer) -> Vec<Vec<f32>> {
+    assert_eq!(
+        answer.status,
+        200,
+        "{}",
+        String::from_utf8_lossy(&answer.body)
+    );
+    let json = answer.json();
+    let predictions = json["predictions"].as_array().unwrap();
+    predictions
+        .iter()
+        .map(|one| values(&one["embeddings"]))
+        .collect()
+}
+
+/// Whether Vertex AI takes the token of this answer.
+pub fn opens(standin: &Standin, granted: &Answer) -> bool {
+    let token = granted.json()["access_token"].as_str().unwrap().to_owned();
+    let path = "/v1beta1/projects/stand-in/locations/us-central1/publishers/google/models/text-embedding-005:predict";
+    let bearer = format!("Authorization: Bearer {token}");
+    let body = json!({"instances": [{"content": "a"}]}).to_string();
+    Client::new(standin)
+        .ask("POST", path, &[&bearer], &body)
+        .status
+        == 200
 }
