@@ -95,4 +95,5 @@ mod verify;
 mod verify_calls;
 mod verify_faults;
 mod versions;
+mod vertex_sdk;
 mod waiting;

@@ -40,7 +40,8 @@ fn succeed(command: &mut Command) {
     );
 }
 
-fn ask_sdk(question: &Value) -> Value {
+/// What the SDK answers to what sdk.py takes.
+pub fn ask_sdk(question: &Value) -> Value {
     let mut command = Command::new(&*PYTHON);
     command.arg(concat!(
         env!("CARGO_MANIFEST_DIR"),

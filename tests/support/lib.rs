@@ -21,6 +21,7 @@ mod sockets;
 mod store;
 mod trial;
 mod vectors;
+mod vertex;
 mod wait;
 
 pub use chroma::Chroma;
@@ -41,4 +42,5 @@ pub use sockets::open_connections;
 pub use store::{Record, Store};
 pub use trial::{Trial, trials};
 pub use vectors::{Space, prompt};
+pub use vertex::{PROJECT, Vertex};
 pub use wait::{timed, wait_until};

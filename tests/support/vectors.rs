@@ -29,6 +29,7 @@ impl Space {
         prompt: str::to_owned,
         tolerance: 1e-6,
     };
+    pub const TEXT_4: Space = Space::of_text_model("text-embedding-004");
     /// As stored by `halfvec`, which keeps 11 bits of each value.
     pub const GEMINI_2_HALF: Space = Space {
         model: "gemini-embedding-2",
@@ -36,6 +37,14 @@ impl Space {
         prompt,
         tolerance: 1e-3,
     };
+
+    /// Of the family that is told the task by its name.
+    pub const fn of_text_model(model: &'static str) -> Space {
+        Space {
+            model,
+            ..Space::GEMINI_1
+        }
+    }
 
     /// The vector that must be stored beside this content.
     pub fn vector(&self, content: &str, dimensions: usize) -> Vec<f32> {
