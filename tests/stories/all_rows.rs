@@ -5,11 +5,9 @@ use std::{thread, time::Duration};
 use google_standin::{Config, Reply};
 use support::{Db, Finished, denied, refused, wait_until};
 
-use crate::fixtures::{filled, logs, right};
+use crate::fixtures::{at_both, filled, logs, right};
 
-#[test]
-fn it_fills_the_table_and_says_so() {
-    let db = Db::fresh();
+fn it_fills_the_table_and_says_so(db: &Db) {
     let mut session = db.session();
     logs(&mut session, 487);
     assert_eq!(session.embed_all("'logs'").unwrap(), Finished::done(487, 0));
@@ -54,9 +52,7 @@ fn another_session_sees_rows_before_the_call_ends() {
     );
 }
 
-#[test]
-fn a_batch_above_100_is_split() {
-    let db = Db::fresh();
+fn a_batch_above_100_is_split(db: &Db) {
     let mut session = db.session();
     logs(&mut session, 450);
     assert_eq!(
@@ -67,9 +63,7 @@ fn a_batch_above_100_is_split() {
     assert_eq!(right(&mut session, "logs"), 450);
 }
 
-#[test]
-fn a_batch_below_100_is_the_size_of_a_request() {
-    let db = Db::fresh();
+fn a_batch_below_100_is_the_size_of_a_request(db: &Db) {
     let mut session = db.session();
     logs(&mut session, 45);
     session.embed_all("'logs', 10").unwrap();
@@ -126,9 +120,7 @@ fn a_transaction_block_is_refused_before_anything_is_sent() {
     assert_eq!(filled(&mut session, "logs"), 0);
 }
 
-#[test]
-fn a_do_block_and_a_procedure_may_call_it() {
-    let db = Db::fresh();
+fn a_do_block_and_a_procedure_may_call_it(db: &Db) {
     let mut session = db.session();
     logs(&mut session, 30);
     session.run(
@@ -145,9 +137,7 @@ fn a_do_block_and_a_procedure_may_call_it() {
     assert_eq!(filled(&mut session, "logs"), 30);
 }
 
-#[test]
-fn what_was_paid_for_stays_when_the_api_refuses_in_the_middle() {
-    let db = Db::fresh();
+fn what_was_paid_for_stays_when_the_api_refuses_in_the_middle(db: &Db) {
     db.set("concurrency", "1");
     let mut session = db.session();
     logs(&mut session, 50);
@@ -167,9 +157,7 @@ fn what_was_paid_for_stays_when_the_api_refuses_in_the_middle() {
     );
 }
 
-#[test]
-fn isolation_levels_do_not_matter() {
-    let db = Db::fresh();
+fn isolation_levels_do_not_matter(db: &Db) {
     let mut session = db.session();
     logs(&mut session, 60);
     for (level, rows) in [("repeatable read", 30), ("serializable", 60)] {
@@ -192,4 +180,13 @@ fn isolation_levels_do_not_matter() {
         "serializable"
     );
     assert_eq!(right(&mut session, "logs"), 60);
+}
+
+at_both! {
+    it_fills_the_table_and_says_so
+    a_batch_above_100_is_split
+    a_batch_below_100_is_the_size_of_a_request
+    a_do_block_and_a_procedure_may_call_it
+    what_was_paid_for_stays_when_the_api_refuses_in_the_middle
+    isolation_levels_do_not_matter
 }

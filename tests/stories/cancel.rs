@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 use google_standin::Reply;
 use support::{Db, Session, Trial, denied, timed, wait_until};
 
-use crate::fixtures::{always, filled, logs, mended};
+use crate::fixtures::{always, at_both, filled, logs, mended};
 
 pub const SOON: Duration = Duration::from_millis(500);
 
@@ -181,9 +181,7 @@ fn a_client_that_goes_away_does_not_leave_its_backend_behind() {
     );
 }
 
-#[test]
-fn what_a_cancelled_call_has_committed_stays() {
-    let db = Db::fresh();
+fn what_a_cancelled_call_has_committed_stays(db: &Db) {
     db.set("concurrency", "1");
     let mut session = db.session();
     logs(&mut session, 100);
@@ -215,4 +213,8 @@ fn twenty_cancels_in_a_row_leave_nothing_behind() {
     assert_eq!(session.number(&held), 0);
     assert_eq!(session.number("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"), 0);
     goes_on(&db, &mut session);
+}
+
+at_both! {
+    what_a_cancelled_call_has_committed_stays
 }

@@ -12,6 +12,24 @@ use std::{
 use google_standin::Reply;
 use support::{Db, Session, Space};
 
+/// Tells a story at each of Google's two doors.
+macro_rules! at_both {
+    ($($story:ident)*) => {
+        $(mod $story {
+            #[test]
+            fn gemini() {
+                super::$story(&support::Db::fresh());
+            }
+
+            #[test]
+            fn vertex() {
+                super::$story(&support::Vertex::fresh());
+            }
+        })*
+    };
+}
+pub(crate) use at_both;
+
 /// `logs`: rows with a key, a text of their own, and no vector yet.
 pub fn logs(session: &mut Session, rows: u32) {
     session.run(&format!(

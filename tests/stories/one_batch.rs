@@ -10,7 +10,7 @@ use std::{
 use google_standin::{Config, Reply};
 use support::{Db, Space, prompt, refused};
 
-use crate::fixtures::{always, filled, logs, right};
+use crate::fixtures::{always, at_both, filled, logs, right};
 
 #[test]
 fn the_487_memory_logs_take_ten_requests() {
@@ -46,9 +46,7 @@ fn the_487_memory_logs_take_ten_requests() {
     );
 }
 
-#[test]
-fn a_batch_is_50_rows_unless_told() {
-    let db = Db::fresh();
+fn a_batch_is_50_rows_unless_told(db: &Db) {
     let mut session = db.session();
     logs(&mut session, 60);
     assert_eq!(session.embed("'logs'").unwrap(), 50);
@@ -126,9 +124,7 @@ fn concurrency_bounds_the_requests_in_flight() {
     assert_eq!((stats.requests, stats.max_in_flight), (5, 2));
 }
 
-#[test]
-fn it_belongs_to_the_callers_transaction() {
-    let db = Db::fresh();
+fn it_belongs_to_the_callers_transaction(db: &Db) {
     let mut session = db.session();
     logs(&mut session, 20);
     let mut transaction = session.transaction().unwrap();
@@ -141,9 +137,7 @@ fn it_belongs_to_the_callers_transaction() {
     assert_eq!(filled(&mut session, "logs"), 0);
 }
 
-#[test]
-fn blank_rows_are_passed_over_and_counted() {
-    let db = Db::fresh();
+fn blank_rows_are_passed_over_and_counted(db: &Db) {
     let mut session = db.session();
     session.run(
         r"CREATE TABLE logs (id bigserial PRIMARY KEY, body text, embedding vector(128));
@@ -164,9 +158,7 @@ fn blank_rows_are_passed_over_and_counted() {
     assert_eq!(right(&mut session, "logs"), 5);
 }
 
-#[test]
-fn rows_with_a_vector_are_left_as_they_are() {
-    let db = Db::fresh();
+fn rows_with_a_vector_are_left_as_they_are(db: &Db) {
     let mut session = db.session();
     logs(&mut session, 10);
     assert_eq!(session.embed("'logs'").unwrap(), 10);
@@ -183,9 +175,7 @@ fn rows_with_a_vector_are_left_as_they_are() {
 }
 
 // An error would take back the vectors of the requests that went well, which are paid for.
-#[test]
-fn one_failed_request_of_several_is_told_and_the_others_stay() {
-    let db = Db::fresh();
+fn one_failed_request_of_several_is_told_and_the_others_stay(db: &Db) {
     let mut session = db.session();
     logs(&mut session, 250);
     // All three are in flight before the first is answered.
@@ -208,7 +198,15 @@ fn one_failed_request_of_several_is_told_and_the_others_stay() {
     assert_eq!(right(&mut session, "logs"), 150);
 
     // Alone it is an error.
-    always(&db, Reply::recorded("403_no_key"));
+    always(db, Reply::recorded("403_no_key"));
     refused(session.embed("'logs', 100"), "28000", "", "");
     assert_eq!(filled(&mut session, "logs"), 150);
+}
+
+at_both! {
+    a_batch_is_50_rows_unless_told
+    it_belongs_to_the_callers_transaction
+    blank_rows_are_passed_over_and_counted
+    rows_with_a_vector_are_left_as_they_are
+    one_failed_request_of_several_is_told_and_the_others_stay
 }

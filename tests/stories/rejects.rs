@@ -4,7 +4,7 @@ use google_standin::Reply;
 use serde_json::Value;
 use support::{Db, Finished, Session, refused};
 
-use crate::fixtures::{always, filled, logs, mended, right};
+use crate::fixtures::{always, at_both, filled, logs, mended, right};
 
 fn poison(db: &Db) {
     db.api
@@ -88,10 +88,8 @@ fn seven_poison_rows_among_ten_thousand() {
     assert_eq!(right(&mut session, "logs"), 10_000);
 }
 
-#[test]
-fn one_poison_row_in_a_batch_of_embed_missing() {
-    let db = Db::fresh();
-    poison(&db);
+fn one_poison_row_in_a_batch_of_embed_missing(db: &Db) {
+    poison(db);
     let mut session = db.session();
     logs(&mut session, 100);
     session.run("UPDATE logs SET body = 'poison' WHERE id = 30");
@@ -119,10 +117,8 @@ fn a_rejection_belongs_to_the_transaction_of_embed_missing() {
     assert_eq!(filled(&mut session, "logs"), 0);
 }
 
-#[test]
-fn rejections_are_of_one_column_and_model() {
-    let db = Db::fresh();
-    poison(&db);
+fn rejections_are_of_one_column_and_model(db: &Db) {
+    poison(db);
     let mut session = db.session();
     logs(&mut session, 10);
     session.run(
@@ -153,9 +149,7 @@ fn a_row_without_a_primary_key_is_named_by_its_place() {
     assert_eq!(rejects(&mut session)[0].0["ctid"], "(0,2)");
 }
 
-#[test]
-fn a_text_that_breaks_the_service_is_rejected_as_well() {
-    let db = Db::fresh();
+fn a_text_that_breaks_the_service_is_rejected_as_well(db: &Db) {
     db.set("max_attempts", "2");
     let mut session = db.session();
     logs(&mut session, 32);
@@ -177,13 +171,11 @@ fn a_text_that_breaks_the_service_is_rejected_as_well() {
 }
 
 // Nothing has passed, so nothing shows that it was the text.
-#[test]
-fn a_refusal_of_everything_is_no_rows_fault() {
-    let db = Db::fresh();
+fn a_refusal_of_everything_is_no_rows_fault(db: &Db) {
     let mut session = db.session();
     logs(&mut session, 100);
     always(
-        &db,
+        db,
         Reply::json(
             400,
             r#"{"error": {"code": 400, "message": "Not today.", "status": "INVALID_ARGUMENT"}}"#,
@@ -194,6 +186,13 @@ fn a_refusal_of_everything_is_no_rows_fault() {
     let requests = db.api.stats().requests;
     assert!(requests < 100, "{requests} requests");
     assert_eq!(rejects(&mut session), []);
-    mended(&db);
+    mended(db);
     assert_eq!(session.embed_all("'logs'").unwrap(), Finished::done(100, 0));
+}
+
+at_both! {
+    one_poison_row_in_a_batch_of_embed_missing
+    rejections_are_of_one_column_and_model
+    a_text_that_breaks_the_service_is_rejected_as_well
+    a_refusal_of_everything_is_no_rows_fault
 }

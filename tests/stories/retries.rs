@@ -9,7 +9,7 @@ use google_standin::Reply;
 use serde_json::json;
 use support::{Db, Finished, refused};
 
-use crate::fixtures::{always, filled, logs};
+use crate::fixtures::{always, at_both, filled, logs};
 
 /// A 429 that says when to come back and names no limit.
 fn come_back(seconds: u64) -> Reply {
@@ -21,9 +21,7 @@ fn come_back(seconds: u64) -> Reply {
     )
 }
 
-#[test]
-fn embed_missing_tries_again_too() {
-    let db = Db::fresh();
+fn embed_missing_tries_again_too(db: &Db) {
     let mut session = db.session();
     logs(&mut session, 20);
     db.api
@@ -32,9 +30,7 @@ fn embed_missing_tries_again_too() {
     assert_eq!(db.api.stats().requests, 2);
 }
 
-#[test]
-fn it_gives_up_after_max_attempts() {
-    let db = Db::fresh();
+fn it_gives_up_after_max_attempts(db: &Db) {
     db.set("concurrency", "1");
     db.set("max_attempts", "3");
     let mut session = db.session();
@@ -54,9 +50,7 @@ fn it_gives_up_after_max_attempts() {
 
 // A lower bound only, so that a slow machine can't fail it. Would pass wrongly if the back-off of an attempt were as long as
 // what the body says: with one attempt there is none.
-#[test]
-fn it_comes_back_when_it_is_told_to() {
-    let db = Db::fresh();
+fn it_comes_back_when_it_is_told_to(db: &Db) {
     db.set("max_attempts", "1");
     let mut session = db.session();
     logs(&mut session, 20);
@@ -84,15 +78,20 @@ fn it_comes_back_when_it_is_told_to() {
     assert!(waits[0].contains(" s: quota"), "{waits:?}");
 }
 
-#[test]
-fn a_service_that_is_down_is_not_hammered() {
-    let db = Db::fresh();
+fn a_service_that_is_down_is_not_hammered(db: &Db) {
     db.set("max_attempts", "2");
     let mut session = db.session();
     logs(&mut session, 500);
-    always(&db, Reply::recorded("503_overloaded"));
+    always(db, Reply::recorded("503_overloaded"));
     refused(session.embed_all("'logs', 10"), "38000", "HTTP 503", "");
     // Eight are in flight and each is tried twice; what waits behind them is not sent.
     let requests = db.api.stats().requests;
     assert!(requests <= 16, "{requests} requests");
+}
+
+at_both! {
+    embed_missing_tries_again_too
+    it_gives_up_after_max_attempts
+    it_comes_back_when_it_is_told_to
+    a_service_that_is_down_is_not_hammered
 }

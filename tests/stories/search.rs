@@ -5,7 +5,7 @@ use pgvector::Vector;
 use serde_json::json;
 use support::{Cluster, Db, Session, prompt};
 
-use crate::fixtures::logs;
+use crate::fixtures::{at_both, logs};
 
 const MODEL: &str = "gemini-embedding-2";
 
@@ -86,9 +86,7 @@ fn the_model_that_takes_a_task_type() {
     assert_eq!(db.api.stats().requests, 1, "the same question");
 }
 
-#[test]
-fn several_texts_come_back_in_their_order() {
-    let db = Db::fresh();
+fn several_texts_come_back_in_their_order(db: &Db) {
     let mut session = db.session();
     let texts: Vec<String> = (0..250).map(|i| format!("text {i}")).collect();
     let row = session
@@ -125,9 +123,7 @@ fn the_same_text_twice_in_an_array() {
     }
 }
 
-#[test]
-fn a_query_takes_dimensions_from_its_column_and_the_query_form() {
-    let db = Db::fresh();
+fn a_query_takes_dimensions_from_its_column_and_the_query_form(db: &Db) {
     let mut session = db.session();
     session.run(
         "CREATE TABLE t (body text, small vector(128), half halfvec(256), bare vector);
@@ -138,7 +134,7 @@ fn a_query_takes_dimensions_from_its_column_and_the_query_form() {
             &mut session,
             &format!("embed_query('t', 'a cat', '{column}')"),
         );
-        assert_eq!(sent(&db), [question("a cat")]);
+        assert_eq!(sent(db), [question("a cat")]);
         same(
             &query,
             &db.api.vector(&question("a cat"), MODEL, dimensions),
@@ -148,14 +144,12 @@ fn a_query_takes_dimensions_from_its_column_and_the_query_form() {
         &mut session,
         "embed_query('t', 'a cat', 'small', 'gemini-embedding-001')",
     );
-    assert_eq!(sent(&db), ["a cat"]);
+    assert_eq!(sent(db), ["a cat"]);
     assert_eq!(old.len(), 128);
 }
 
 // "dims and model of the column": what filled it is in the journal.
-#[test]
-fn a_query_is_asked_of_the_model_that_filled_the_column() {
-    let db = Db::fresh();
+fn a_query_is_asked_of_the_model_that_filled_the_column(db: &Db) {
     let mut session = db.session();
     logs(&mut session, 5);
     session
@@ -168,9 +162,7 @@ fn a_query_is_asked_of_the_model_that_filled_the_column() {
 
 // An index that is built after the rows were filled can't be used at once while others have transactions open (their
 // snapshots may need the rows' earlier versions), so it is there before.
-#[test]
-fn the_nearest_row_is_found_with_an_index_and_without() {
-    let db = Db::fresh();
+fn the_nearest_row_is_found_with_an_index_and_without(db: &Db) {
     let mut session = db.session();
     logs(&mut session, 300);
     // The stand-in's vectors of equal texts are equal only in the same form.
@@ -240,4 +232,11 @@ fn pgvector_may_be_in_another_schema() {
         session.text(&of("tools.embed_query('public.t', 'a')")),
         "extensions.vector"
     );
+}
+
+at_both! {
+    several_texts_come_back_in_their_order
+    a_query_takes_dimensions_from_its_column_and_the_query_form
+    a_query_is_asked_of_the_model_that_filled_the_column
+    the_nearest_row_is_found_with_an_index_and_without
 }
