@@ -95,5 +95,7 @@ mod verify;
 mod verify_calls;
 mod verify_faults;
 mod versions;
+mod vertex;
+mod vertex_refusals;
 mod vertex_sdk;
 mod waiting;
