@@ -96,6 +96,8 @@ mod verify_calls;
 mod verify_faults;
 mod versions;
 mod vertex;
+mod vertex_credentials;
 mod vertex_refusals;
 mod vertex_sdk;
+mod vertex_tokens;
 mod waiting;

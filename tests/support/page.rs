@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 /// In this order, each with what its table is about.
-const CHAPTERS: [(&str, &str); 9] = [
+const CHAPTERS: [(&str, &str); 10] = [
     (
         "Network",
         "What happens to a request or an answer on its way. The fault strikes a run of 30 rows, 10 in a\n\
@@ -24,6 +24,11 @@ const CHAPTERS: [(&str, &str); 9] = [
         "Every error that Google's API is known to give, with the body that was recorded where one was.",
     ),
     (
+        "Credentials",
+        "What becomes of Vertex AI's access tokens, and of the account that they are given to, while a run\n\
+         needs them.",
+    ),
+    (
         "Processes and signals",
         "What happens to the server's processes, its sessions and the database while requests are in\n\
          flight.",
@@ -34,8 +39,8 @@ const CHAPTERS: [(&str, &str); 9] = [
     ),
     (
         "Secrets",
-        "A key that can be recognised goes through every path, and all that anybody could read\n\
-         afterwards is searched for it.",
+        "A key or an account that can be recognised goes through every path, and all that anybody could\n\
+         read afterwards is searched for it.",
     ),
     (
         "Privileges",
