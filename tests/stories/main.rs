@@ -99,5 +99,7 @@ mod vertex;
 mod vertex_credentials;
 mod vertex_refusals;
 mod vertex_sdk;
+mod vertex_secrecy;
+mod vertex_secrecy_failures;
 mod vertex_tokens;
 mod waiting;

@@ -69,7 +69,18 @@ impl Told {
     }
 
     /// Looks for the key there, and in all that the server keeps of it.
-    pub fn has_no_key(mut self, cluster: &Cluster, db: &Db, session: &mut Session) {
+    pub fn has_no_key(self, cluster: &Cluster, db: &Db, session: &mut Session) {
+        self.has_none_of(&[SENTINEL], cluster, db, session);
+    }
+
+    /// Looks for these words there, and in all that the server keeps of it.
+    pub fn has_none_of(
+        mut self,
+        secrets: &[&str],
+        cluster: &Cluster,
+        db: &Db,
+        session: &mut Session,
+    ) {
         self.look(session);
         self.seen += &session.text("SELECT string_agg(s::text, '') FROM pg_settings s");
         if Install::get().offers("pg_stat_statements") {
@@ -89,26 +100,25 @@ impl Told {
             .arg(&db.name);
         let dump = dump.output().expect("pg_dump can be run");
         let dump = String::from_utf8_lossy(&dump.stdout).into_owned();
-        assert!(dump.contains("api_key_file"), "no dump: {dump}");
+        assert!(dump.contains("base_url"), "no dump: {dump}");
         for (place, text) in [
             ("the server's log", &log),
             ("an error", &self.errors),
             ("what a session can see", &self.seen),
             ("a dump", &dump),
         ] {
-            if let Some(at) = text.find(SENTINEL) {
+            if let Some(at) = secrets.iter().find_map(|secret| text.find(secret)) {
                 let from = text.floor_char_boundary(at.saturating_sub(300));
                 let to = text.ceil_char_boundary((at + 100).min(text.len()));
-                panic!("the key is in {place}: …{}…", &text[from..to]);
+                panic!("a secret is in {place}: …{}…", &text[from..to]);
             }
         }
         // The search would find what is there.
         assert_ne!(cluster.files_with("entry 1"), [""; 0]);
-        assert_eq!(
-            cluster.files_with(SENTINEL),
-            [""; 0],
-            "the key is in the data directory"
-        );
+        for secret in secrets {
+            let files = cluster.files_with(secret);
+            assert_eq!(files, [""; 0], "a secret is in the data directory");
+        }
     }
 }
 
@@ -124,7 +134,7 @@ fn echo(status: u16, key: &str, offset: usize) -> Reply {
 }
 
 /// Answers that have the key wherever an answer has room for words.
-fn echoes(key: &str) -> Vec<Reply> {
+pub fn echoes(key: &str) -> Vec<Reply> {
     let raw = |head: String| Reply::Raw(head.into());
     let json = |status, body: &str| Reply::json(status, body.replace("KEY", key));
     let mut echoes = vec![
