@@ -97,6 +97,7 @@ mod verify_faults;
 mod versions;
 mod vertex;
 mod vertex_credentials;
+mod vertex_faults;
 mod vertex_refusals;
 mod vertex_sdk;
 mod vertex_secrecy;
