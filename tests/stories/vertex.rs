@@ -245,3 +245,23 @@ fn the_plan_says_whose_vectors_the_column_may_have() {
     assert!(!warnings(&mut session).contains("vertex"));
     assert_eq!(db.api.stats().requests, 0, "it sends nothing");
 }
+
+#[test]
+fn the_log_says_where_the_texts_went() {
+    let db = Vertex::fresh();
+    db.set("vertex_location", "us-central1");
+    let mut session = db.session();
+    session.run(
+        "CREATE TABLE placed (body text, embedding vector(128)); INSERT INTO placed VALUES ('a')",
+    );
+    assert_eq!(session.embed("'placed'").unwrap(), 1);
+    let log = db.log();
+    let line = log
+        .lines()
+        .find(|line| line.contains("relation=public.placed "));
+    let line = line.expect("the run left a line");
+    assert!(
+        line.contains(&format!(" project={PROJECT} location=us-central1 ")),
+        "{line}"
+    );
+}
