@@ -7,7 +7,6 @@ mod candidates;
 mod columns;
 mod control;
 mod credential_wording;
-mod destination;
 mod error;
 mod expression;
 mod feed;

@@ -2,7 +2,8 @@
 //! superuser's; what only shapes a run is the user's. Workers get a snapshot, never the settings.
 
 mod chroma;
-pub mod pool;
+mod google;
+mod pool;
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
@@ -10,7 +11,6 @@ use std::time::Duration;
 
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 
-use super::destination;
 use super::error::Error;
 use super::sys;
 use crate::engine::embedder::Sending;
@@ -22,17 +22,11 @@ use crate::gemini::task::TaskType;
 
 pub use chroma::{Chroma, chroma};
 
-pub type Text = GucSetting<Option<CString>>;
+type Text = GucSetting<Option<CString>>;
 
 static PROVIDER: Text = Text::new(Some(c"gemini"));
-pub static API_KEY_FILE: Text = Text::new(None);
-pub static CREDENTIALS_FILE: Text = Text::new(None);
-pub static ACCESS_TOKEN_FILE: Text = Text::new(None);
-pub static VERTEX_PROJECT: Text = Text::new(None);
-pub static VERTEX_LOCATION: Text = Text::new(None);
-pub static BASE_URL: Text = Text::new(None);
-pub static CA_FILE: Text = Text::new(None);
-pub static PROXY: Text = Text::new(None);
+static CA_FILE: Text = Text::new(None);
+static PROXY: Text = Text::new(None);
 static MODEL: Text = Text::new(Some(c"gemini-embedding-2"));
 static TASK_TYPE: Text = Text::new(Some(c"RETRIEVAL_DOCUMENT"));
 static CONCURRENCY: GucSetting<i32> = GucSetting::<i32>::new(8);
@@ -66,42 +60,7 @@ fn superuser(
 }
 
 pub fn define() {
-    superuser(
-        c"embedding_backfill.api_key_file",
-        c"File with the Gemini API key.",
-        c"A regular file of at most 4 KiB, readable by the server's user and not by others; read again for each run. Unset: GEMINI_API_KEY, then GOOGLE_API_KEY of the server's environment.",
-        &API_KEY_FILE,
-    );
-    superuser(
-        c"embedding_backfill.credentials_file",
-        c"File with the Google Cloud account for Vertex AI, as JSON.",
-        c"A service account or an authorized user; as careful as with the key's file. Unset: access_token_file, then GOOGLE_APPLICATION_CREDENTIALS of the server's environment, then the machine's metadata server.",
-        &CREDENTIALS_FILE,
-    );
-    superuser(
-        c"embedding_backfill.access_token_file",
-        c"File with an access token for Vertex AI that somebody keeps up to date.",
-        c"Read again for each run, and when its token is refused.",
-        &ACCESS_TOKEN_FILE,
-    );
-    superuser(
-        c"embedding_backfill.vertex_project",
-        c"Google Cloud project whose Vertex AI is used.",
-        c"Unset: that of the account, then GOOGLE_CLOUD_PROJECT of the server's environment.",
-        &VERTEX_PROJECT,
-    );
-    superuser(
-        c"embedding_backfill.vertex_location",
-        c"Where Vertex AI works on the texts, such as europe-west4.",
-        c"Unset: global where the model is served there, else us-central1.",
-        &VERTEX_LOCATION,
-    );
-    superuser(
-        c"embedding_backfill.base_url",
-        c"Base URL of the embedding API, with its version.",
-        c"https, or http to a loopback address. Unset: Google's for the provider and the location.",
-        &BASE_URL,
-    );
+    google::define();
     superuser(
         c"embedding_backfill.ca_file",
         c"PEM file with the certificate authorities to trust.",
@@ -262,7 +221,7 @@ fn timeout() -> Duration {
 pub fn sending(purpose: Purpose) -> Result<Sending, Error> {
     none_refused()?;
     let (texts_per_minute, tokens_per_minute) = pace();
-    let (client, credentials) = destination::of(purpose.model)?;
+    let (client, credentials) = google::destination(purpose.model)?;
     Ok(Sending {
         client,
         credentials,

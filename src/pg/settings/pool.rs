@@ -18,12 +18,12 @@ thread_local! {
 }
 
 /// To the embedding API.
-pub fn google(base_url: BaseUrl) -> Result<Client, Error> {
+pub(super) fn google(base_url: BaseUrl) -> Result<Client, Error> {
     client(&GOOGLE, base_url, text(&PROXY))
 }
 
 /// To the server of the mirror, which is near enough to need no proxy.
-pub fn chroma(base_url: BaseUrl) -> Result<Client, Error> {
+pub(super) fn chroma(base_url: BaseUrl) -> Result<Client, Error> {
     client(&CHROMA, base_url, None)
 }
 
