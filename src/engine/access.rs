@@ -5,10 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::account::Account;
-use super::credentials;
 use super::endpoint::BaseUrl;
-use super::failure::Failure;
-use super::grant::{self, NoToken};
+use super::failure::{Failure, NoToken};
+use super::grant;
 use super::http::Connection;
 use super::secret::Secret;
 
@@ -75,10 +74,7 @@ impl Access {
         match &self.source {
             Source::Account(account) => grant::to_account(account, &self.connection, ahead),
             Source::Metadata(url) => grant::to_machine(url, &self.connection),
-            Source::File(path) => match credentials::token_in(path) {
-                Ok((secret, _)) => Ok((secret, None)),
-                Err(fault) => Err(NoToken::File(fault.to_string())),
-            },
+            Source::File(path) => grant::in_file(path),
         }
     }
 }

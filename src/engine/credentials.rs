@@ -11,9 +11,9 @@ use super::access::{Access, Source};
 use super::account::{Account, AccountFault};
 use super::endpoint::{BaseUrl, UrlFault};
 use super::failure::Failure;
-use super::grant;
 use super::key::ApiKey;
 use super::secret::{self, FileFault, Secret};
+use super::token_file::{self, TokenFault};
 
 const MAX_FILE_BYTES: u64 = 16_384;
 
@@ -46,8 +46,7 @@ pub struct Found {
 pub enum CredentialFault {
     File(FileFault),
     Account { path: String, fault: AccountFault },
-    TokenFile(FileFault),
-    NotAToken { path: String },
+    Token(TokenFault),
     MetadataHost(UrlFault),
 }
 
@@ -91,10 +90,10 @@ pub fn find(
         return account(path);
     }
     if let Some(path) = access_token_file {
-        let (_, fingerprint) = token_in(path)?;
+        let token = token_file::read(path).map_err(CredentialFault::Token)?;
         return Ok(Found {
             source: Source::File(path.to_owned()),
-            fingerprint,
+            fingerprint: digest(&SHA256, &token).as_ref().to_vec(),
             project: None,
             quota_project: None,
         });
@@ -137,18 +136,6 @@ fn account(path: &str) -> Result<Found, CredentialFault> {
     })
 }
 
-/// The token that a file has, and its fingerprint.
-pub fn token_in(path: &str) -> Result<(Secret, Vec<u8>), CredentialFault> {
-    let bytes = secret::read(path, MAX_FILE_BYTES).map_err(CredentialFault::TokenFile)?;
-    let token = bytes.trim_ascii();
-    match grant::bearer(token) {
-        Some(secret) => Ok((secret, digest(&SHA256, token).as_ref().to_vec())),
-        None => Err(CredentialFault::NotAToken {
-            path: path.to_owned(),
-        }),
-    }
-}
-
 impl fmt::Display for CredentialFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -156,11 +143,7 @@ impl fmt::Display for CredentialFault {
             Self::Account { path, fault } => {
                 write!(f, "credentials file \"{path}\" can't be used: {fault}")
             }
-            Self::TokenFile(fault) => f.write_str(&fault.of("access token file")),
-            Self::NotAToken { path } => write!(
-                f,
-                "what is in file \"{path}\" is not an access token: it is empty, or has spaces, line ends or unprintable characters inside"
-            ),
+            Self::Token(fault) => f.write_str(&fault.of("access token")),
             Self::MetadataHost(_) => write!(
                 f,
                 "{METADATA_HOST} of the server's environment is not a host and a port"

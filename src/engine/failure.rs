@@ -2,9 +2,6 @@
 
 use std::fmt;
 
-use super::endpoint::BaseUrl;
-use super::grant::NoToken;
-use super::http::ConnectionFault;
 use super::vector::VectorFault;
 use crate::chroma::error::{Kind as Chroma, Refusal};
 use crate::gemini::error::{ApiError, Kind, Period};
@@ -53,6 +50,26 @@ pub enum Failure {
     Vector(VectorFault),
 }
 
+/// Why there is no token, and so nothing was sent.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NoToken {
+    /// The endpoint answered, and refused.
+    Refused {
+        host: String,
+        http_status: u16,
+        /// OAuth's name for it, such as `invalid_grant`, and what it says besides; one short line.
+        words: String,
+    },
+    /// It was not reached, or not understood.
+    Failed(Box<Failure>),
+    /// No credentials are set, and there is no metadata server.
+    NotInTheCloud { host: String },
+    /// The account's key does not sign.
+    PrivateKey,
+    /// The file that has the token can't be read any more.
+    File(String),
+}
+
 impl Failure {
     /// Whether Google may have done the work all the same.
     pub fn may_be_billed(&self) -> bool {
@@ -76,16 +93,6 @@ impl Failure {
             Self::Transport { break_at, .. } => *break_at != BreakAt::Trust,
             Self::Chroma(refusal) => refusal.kind == Chroma::Unavailable,
             _ => false,
-        }
-    }
-
-    /// Of a connection that can't be made as it is set.
-    pub fn unusable(url: &BaseUrl, fault: ConnectionFault) -> Failure {
-        let (ConnectionFault::CaFile { reason, .. } | ConnectionFault::Proxy { reason }) = fault;
-        Self::Transport {
-            host: url.host().to_owned(),
-            reason,
-            break_at: BreakAt::Trust,
         }
     }
 
@@ -135,6 +142,31 @@ impl fmt::Display for Failure {
             }
             Self::Malformed { reason } => write!(f, "the answer can't be read: {reason}"),
             Self::Vector(fault) => fault.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for NoToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused {
+                host,
+                http_status,
+                words,
+            } => match words.as_str() {
+                "" => write!(f, "no access token from {host}: HTTP {http_status}"),
+                words => write!(
+                    f,
+                    "no access token from {host}: HTTP {http_status}: {words}"
+                ),
+            },
+            Self::Failed(failure) => write!(f, "no access token: {failure}"),
+            Self::NotInTheCloud { host } => write!(
+                f,
+                "no credentials for Vertex AI are set, and there is no metadata server {host}"
+            ),
+            Self::PrivateKey => write!(f, "no access token: the account's private key can't sign"),
+            Self::File(fault) => write!(f, "no access token: {fault}"),
         }
     }
 }

@@ -1,7 +1,6 @@
-//! How an access token is asked for: by a service account's signature, by a user's refresh token, or of the
-//! metadata server of a machine in Google Cloud.
+//! How an access token is had: for a service account's signature, for a user's refresh token, of the metadata
+//! server of a machine in Google Cloud, or from a file.
 
-use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -12,10 +11,11 @@ use zeroize::Zeroizing;
 use super::account::{Account, Kind};
 use super::assertion;
 use super::endpoint::BaseUrl;
-use super::failure::Failure;
+use super::failure::{BreakAt, Failure, NoToken};
 use super::form::form;
-use super::http::{Client, Connection};
+use super::http::{Client, Connection, ConnectionFault};
 use super::secret::{Secret, scrub};
+use super::token_file::{self, TokenFault};
 use crate::gemini::error::one_line;
 
 /// A token, and how long it is good.
@@ -34,26 +34,6 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 const METADATA_PATH: &str = "/computeMetadata/v1/instance/service-accounts/default/token";
 const METADATA_FLAVOR: HeaderName = HeaderName::from_static("metadata-flavor");
-
-/// Why there is no token, and so nothing was sent.
-#[derive(Debug, Clone, PartialEq)]
-pub enum NoToken {
-    /// The endpoint answered, and refused.
-    Refused {
-        host: String,
-        http_status: u16,
-        /// OAuth's name for it, such as `invalid_grant`, and what it says besides; one short line.
-        words: String,
-    },
-    /// It was not reached, or not understood.
-    Failed(Box<Failure>),
-    /// No credentials are set, and there is no metadata server.
-    NotInTheCloud { host: String },
-    /// The account's key does not sign.
-    PrivateKey,
-    /// The file that has the token can't be read any more.
-    File(String),
-}
 
 #[derive(Deserialize)]
 struct TokenAnswer<'a> {
@@ -129,6 +109,15 @@ pub fn to_machine(url: &BaseUrl, connection: &Connection) -> Result<Granted, NoT
     }
 }
 
+pub fn in_file(path: &str) -> Result<Granted, NoToken> {
+    let no_token = |fault: TokenFault| NoToken::File(fault.of("access token"));
+    let token = token_file::read(path).map_err(no_token)?;
+    match bearer(&token) {
+        Some(secret) => Ok((secret, None)),
+        None => Err(no_token(TokenFault::NotAToken { path: path.into() })),
+    }
+}
+
 /// A token for a request's header; none where it is none.
 pub fn bearer(token: &[u8]) -> Option<Secret> {
     (!token.is_empty()).then(|| Secret::new(SCHEME, token))?
@@ -148,7 +137,7 @@ impl Endpoint {
         };
         match Client::new(connection) {
             Ok(client) => Ok(Endpoint { client }),
-            Err(fault) => Err(NoToken::Failed(Box::new(Failure::unusable(url, fault)))),
+            Err(fault) => Err(NoToken::Failed(Box::new(unusable(url, fault)))),
         }
     }
 
@@ -221,35 +210,20 @@ impl Endpoint {
     }
 }
 
+/// A connection that can't be made as it is set.
+fn unusable(url: &BaseUrl, fault: ConnectionFault) -> Failure {
+    let (ConnectionFault::CaFile { reason, .. } | ConnectionFault::Proxy { reason }) = fault;
+    Failure::Transport {
+        host: url.host().to_owned(),
+        reason,
+        break_at: BreakAt::Trust,
+    }
+}
+
 fn granted(body: &[u8]) -> Option<Granted> {
     let answer: TokenAnswer = serde_json::from_slice(body).ok()?;
     let life = Duration::from_secs(answer.expires_in.unwrap_or(USUAL_LIFE).min(7 * 24 * 3600));
     Some((bearer(answer.access_token.as_bytes())?, Some(life)))
-}
-
-impl fmt::Display for NoToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused {
-                host,
-                http_status,
-                words,
-            } => match words.as_str() {
-                "" => write!(f, "no access token from {host}: HTTP {http_status}"),
-                words => write!(
-                    f,
-                    "no access token from {host}: HTTP {http_status}: {words}"
-                ),
-            },
-            Self::Failed(failure) => write!(f, "no access token: {failure}"),
-            Self::NotInTheCloud { host } => write!(
-                f,
-                "no credentials for Vertex AI are set, and there is no metadata server {host}"
-            ),
-            Self::PrivateKey => write!(f, "no access token: the account's private key can't sign"),
-            Self::File(fault) => write!(f, "no access token: {fault}"),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::chroma::place::Place;
 use crate::chroma::record::Record;
 use exchange::GivenUp;
 
-pub use token::{Token, TokenFault};
+pub use token::Token;
 
 /// Records that are refused one by one, and nothing else passes: then it is not their fault.
 const MAX_REFUSED_FIRST: usize = 3;

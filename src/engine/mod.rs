@@ -20,6 +20,7 @@ pub mod pace;
 pub mod pipeline;
 pub mod secret;
 mod surplus;
+pub mod token_file;
 pub mod tokens;
 pub mod vector;
 pub mod verdict;

@@ -3,8 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use super::failure::{BreakAt, Failure};
-use super::grant::NoToken;
+use super::failure::{BreakAt, Failure, NoToken};
 use crate::chroma::error::Kind as Chroma;
 use crate::gemini::error::{Kind, Period, Quota};
 

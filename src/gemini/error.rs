@@ -5,7 +5,7 @@ use serde::Deserialize;
 use std::fmt;
 
 use super::provider::Provider;
-use super::quota::{self, Violation};
+use super::quota::{self, Detail};
 pub use super::quota::{Metric, Period, Quota};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -48,16 +48,6 @@ struct Status {
     message: String,
     status: String,
     details: Vec<Detail>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
-pub(super) struct Detail {
-    #[serde(rename = "@type")]
-    pub type_url: String,
-    reason: String,
-    pub retry_delay: Option<String>,
-    pub violations: Vec<Violation>,
 }
 
 /// Reads the body of any answer that is not a 200. `scrub` takes secrets out of its words before

@@ -5,7 +5,7 @@ use serde::Serialize;
 use std::borrow::Cow;
 
 use super::cursor::{Cursor, Malformed};
-use super::request::Purpose;
+use super::purpose::Purpose;
 use super::response::{Answer, count, count_in, numbers, once};
 
 #[derive(Serialize)]

@@ -3,8 +3,6 @@
 use serde::Deserialize;
 use std::time::Duration;
 
-use super::error::Detail;
-
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Quota {
     /// Google's name of the quota, where the body has it; one short line.
@@ -47,9 +45,20 @@ pub enum Period {
     Unknown,
 }
 
+/// One of what a refusal adds to its words.
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
-pub struct Violation {
+pub(super) struct Detail {
+    #[serde(rename = "@type")]
+    type_url: String,
+    pub reason: String,
+    retry_delay: Option<String>,
+    violations: Vec<Violation>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct Violation {
     quota_id: String,
     quota_value: Option<String>,
 }

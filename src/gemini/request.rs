@@ -1,22 +1,15 @@
-//! The body of a `batchEmbedContents` call. One sub-request a text: several texts as parts of one
-//! content would come back as one vector.
+//! A request by its model's method. In the body of a `batchEmbedContents` call one sub-request is a text: several
+//! texts as parts of one content would come back as one vector.
 
 use serde::Serialize;
 use std::borrow::Cow;
 
 use super::cursor::Malformed;
-use super::model::{Method, Model, TaskForm};
+use super::model::Method;
 use super::predict;
 use super::response::{self, Answer};
-use super::task::TaskType;
 
-/// What all texts of a run have in common.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Purpose {
-    pub model: &'static Model,
-    pub dimensions: u32,
-    pub task: TaskType,
-}
+pub use super::purpose::Purpose;
 
 #[derive(Serialize)]
 struct Batch<'a> {
@@ -102,27 +95,11 @@ impl Purpose {
             Method::Predict => predict::parse(body),
         }
     }
-
-    /// A text with what the task adds to it.
-    pub fn as_sent<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        match self.model.task_form {
-            TaskForm::Prefix => Cow::Owned(self.task.prompt(text)),
-            TaskForm::TaskType => Cow::Borrowed(text),
-        }
-    }
-
-    /// The task where the model is told it by name.
-    pub(super) fn task_type(&self) -> Option<&'static str> {
-        match self.model.task_form {
-            TaskForm::TaskType => Some(self.task.name()),
-            TaskForm::Prefix => None,
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{model, provider::Provider};
+    use super::super::{model, provider::Provider, task::TaskType};
     use super::*;
     use serde_json::{Value, json};
 

@@ -5,9 +5,10 @@ use pgrx::PgSqlErrorCode::{self, *};
 use super::request_wording::failure_parts;
 use super::wording::{Parts, parts};
 use crate::engine::credentials::CredentialFault;
-use crate::engine::grant::NoToken;
+use crate::engine::failure::NoToken;
 use crate::engine::key::KeyFault;
 use crate::engine::secret::FileFault;
+use crate::engine::token_file::TokenFault;
 use crate::gemini::provider::PlaceFault;
 
 const UNREADABLE: &str = "the file must be on the server and readable by the operating system user that Postgres runs as";
@@ -45,19 +46,16 @@ pub fn credential_parts(fault: CredentialFault) -> Parts {
                 "the file must hold one account's JSON, as Google Cloud gives it",
             );
         }
-        CredentialFault::TokenFile(file) => {
-            return file_parts(
-                file,
-                message,
-                "set embedding_backfill.access_token_file to the path of a file with the token, not to the token",
-                "the file must hold the token alone",
+        CredentialFault::Token(fault) => {
+            return token_file_parts(
+                fault,
+                "access token",
+                "embedding_backfill.access_token_file",
+                "the file must hold the token alone, as gcloud auth print-access-token prints it",
             );
         }
         CredentialFault::Account { .. } => {
             "the file must hold a service account's key as Google Cloud's console makes it, or what gcloud auth application-default login writes; for other accounts let something of theirs keep embedding_backfill.access_token_file up to date"
-        }
-        CredentialFault::NotAToken { .. } => {
-            "the file must hold the token alone, as gcloud auth print-access-token prints it"
         }
         CredentialFault::MetadataHost(_) => {
             "unset it in the server's environment, or set embedding_backfill.credentials_file"
@@ -109,8 +107,23 @@ pub fn token_parts(no_token: NoToken, message: String) -> Parts {
     parts(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, message, hint)
 }
 
+/// Of the file that the setting `setting` names.
+pub fn token_file_parts(fault: &TokenFault, token: &str, setting: &str, alone: &str) -> Parts {
+    let message = fault.of(token);
+    match fault {
+        TokenFault::File(file) => {
+            let not_a_path =
+                format!("set {setting} to the path of a file with the token, not to the token");
+            file_parts(file, message, &not_a_path, alone)
+        }
+        TokenFault::Empty { .. } | TokenFault::NotAToken { .. } => {
+            parts(ERRCODE_CONFIG_FILE_ERROR, message, alone)
+        }
+    }
+}
+
 /// Of a file with a secret that can't be read.
-pub fn file_parts(fault: &FileFault, message: String, not_a_path: &str, too_large: &str) -> Parts {
+fn file_parts(fault: &FileFault, message: String, not_a_path: &str, too_large: &str) -> Parts {
     let hint = match fault {
         FileFault::OpenToOthers { path, .. } => format!("chmod 600 {path}"),
         FileFault::Missing { .. }

@@ -1,14 +1,11 @@
 //! By what a ChromaDB server lets us in.
 
-use std::fmt;
-
 use ureq::http::header::AUTHORIZATION;
 use ureq::http::{HeaderName, HeaderValue};
 
 use crate::engine::grant;
-use crate::engine::secret::{self, FileFault, Secret};
-
-const MAX_FILE_BYTES: u64 = 4096;
+use crate::engine::secret::Secret;
+use crate::engine::token_file::{self, TokenFault};
 
 const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-chroma-token");
 
@@ -18,24 +15,12 @@ pub struct Token {
     bearer: Secret,
 }
 
-#[derive(Debug)]
-pub enum TokenFault {
-    File(FileFault),
-    Empty { path: String },
-    NotAToken { path: String },
-}
-
 impl Token {
     pub fn from_file(path: &str) -> Result<Token, TokenFault> {
-        let bytes = secret::read(path, MAX_FILE_BYTES).map_err(TokenFault::File)?;
-        let path = path.to_owned();
-        let token = bytes.trim_ascii();
-        if token.is_empty() {
-            return Err(TokenFault::Empty { path });
-        }
-        match (Secret::new("", token), grant::bearer(token)) {
+        let token = token_file::read(path)?;
+        match (Secret::new("", &token), grant::bearer(&token)) {
             (Some(plain), Some(bearer)) => Ok(Token { plain, bearer }),
-            _ => Err(TokenFault::NotAToken { path }),
+            _ => Err(TokenFault::NotAToken { path: path.into() }),
         }
     }
 
@@ -50,18 +35,5 @@ impl Token {
     /// `text` with the token blotted out, for words that came from outside.
     pub fn scrub(&self, text: &str) -> String {
         self.plain.scrub(text)
-    }
-}
-
-impl fmt::Display for TokenFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(fault) => f.write_str(&fault.of("Chroma token file")),
-            Self::Empty { path } => write!(f, "the Chroma token in file \"{path}\" is empty"),
-            Self::NotAToken { path } => write!(
-                f,
-                "what is in file \"{path}\" is not a Chroma token: it has spaces, line ends or unprintable characters inside"
-            ),
-        }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::engine::endpoint::UrlFault;
 use crate::engine::failure::Failure;
-use crate::engine::mirror::{NotOpened, TokenFault};
+use crate::engine::mirror::NotOpened;
+use crate::engine::token_file::TokenFault;
 use crate::pg::error::Error;
 
 #[derive(Debug)]

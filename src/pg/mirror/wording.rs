@@ -7,8 +7,7 @@ use crate::chroma::error::{Kind, Refusal};
 use crate::chroma::place::MARK;
 use crate::engine::endpoint::UrlFault;
 use crate::engine::failure::Failure;
-use crate::engine::mirror::TokenFault;
-use crate::pg::credential_wording::file_parts;
+use crate::pg::credential_wording::token_file_parts;
 use crate::pg::report::rows as rows_of;
 use crate::pg::wording::{Parts, parts};
 
@@ -83,7 +82,12 @@ impl MirrorError {
                 },
                 "use https, or http to a loopback address, such as http://127.0.0.1:8000",
             ),
-            Token(fault) => token_parts(&fault),
+            Token(fault) => token_file_parts(
+                &fault,
+                "Chroma token",
+                "embedding_backfill.chroma_token_file",
+                "the file must hold the token alone",
+            ),
             OtherDimensions { collection, theirs, column, ours } => parts(
                 ERRCODE_DATATYPE_MISMATCH,
                 format!("collection \"{collection}\" has vectors of {theirs} dimensions, {column} of {ours}"),
@@ -114,22 +118,6 @@ fn records_of(records: u64) -> String {
     match records {
         1 => "1 record".into(),
         records => format!("{records} records"),
-    }
-}
-
-fn token_parts(fault: &TokenFault) -> Parts {
-    const ALONE: &str = "the file must hold the token alone";
-    let message = fault.to_string();
-    match fault {
-        TokenFault::File(file) => file_parts(
-            file,
-            message,
-            "set embedding_backfill.chroma_token_file to the path of a file with the token, not to the token",
-            ALONE,
-        ),
-        TokenFault::Empty { .. } | TokenFault::NotAToken { .. } => {
-            parts(ERRCODE_CONFIG_FILE_ERROR, message, ALONE)
-        }
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn define() {
     superuser(
         c"embedding_backfill.chroma_token_file",
         c"File with the token for the ChromaDB server.",
-        c"A regular file of at most 4 KiB, readable by the server's user and not by others; read again for each run. Unset: no token is sent.",
+        c"A regular file of at most 16 KiB, readable by the server's user and not by others; read again for each run. Unset: no token is sent.",
         &TOKEN_FILE,
     );
     superuser(
