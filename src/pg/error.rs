@@ -1,5 +1,7 @@
 //! All that ends a call, in facts; `wording` says them.
 
+mod mirror;
+
 use std::borrow::Cow;
 use std::io;
 
@@ -14,10 +16,8 @@ use crate::engine::http::ConnectionFault;
 use crate::engine::key::KeyFault;
 use crate::gemini::model::{Model, ModelError};
 use crate::gemini::provider::PlaceFault;
-use crate::gemini::request::Purpose;
 
-use super::mirror::MirrorError;
-use super::target::Target;
+pub use mirror::MirrorError;
 
 /// All that ends a call. Names are as the user writes them in SQL.
 #[derive(Debug)]
@@ -174,15 +174,6 @@ impl From<Error> for ErrorReport {
 }
 
 impl Error {
-    pub fn other_space(target: &Target, purpose: &Purpose, sample: usize) -> Error {
-        Error::OtherSpace {
-            relation: target.label.clone(),
-            column: target.column.sql.clone(),
-            model: purpose.model,
-            sample,
-        }
-    }
-
     /// The message alone, for the journal.
     pub fn message(&self) -> String {
         match self {

@@ -2,6 +2,13 @@
 
 use std::time::Duration;
 
+pub fn rows(count: u64) -> String {
+    match count {
+        1 => "1 row".into(),
+        count => format!("{count} rows"),
+    }
+}
+
 pub fn dollars(amount: f64) -> String {
     match amount {
         0.0 => "$0".into(),

@@ -11,7 +11,6 @@ use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 
 use super::error::Error;
-use super::lock;
 use super::settings;
 use super::sys;
 use super::target::Target;
@@ -21,6 +20,9 @@ use crate::gemini::request::Purpose;
 use crate::gemini::response::Answer;
 
 pub use known::{function_of, knows, last_model};
+
+/// What the entry of a mirror is called by.
+pub const MIRROR: &str = "mirror_to_chroma";
 
 /// What a run has done so far.
 #[derive(Debug, Default, Clone)]
@@ -81,7 +83,7 @@ pub fn open(
             run(
                 "UPDATE embedding_backfill.journal SET state = 'interrupted', finished = updated
                  WHERE state = 'running' AND lock_key = $1",
-                &[lock::key(target).into()],
+                &[target.lock_key().into()],
             )?;
         }
         run(
@@ -100,7 +102,7 @@ pub fn open(
                     None,
                     &[
                         function.into(),
-                        lock::key(target).into(),
+                        target.lock_key().into(),
                         target.oid.into(),
                         target.relation.as_str().into(),
                         target.column.name.as_str().into(),

@@ -6,12 +6,8 @@ use pgrx::prelude::*;
 
 use super::error::Error;
 use super::journal;
-use super::mirror;
 use super::sys;
 use super::target::Target;
-
-/// Keeps our keys apart from those that other programs take: "EB" in the topmost bytes.
-const NAMESPACE: i64 = 0x4542 << 48;
 
 /// Held until dropped.
 pub struct Runner {
@@ -29,13 +25,9 @@ pub struct Holder {
     pub mirrors: bool,
 }
 
-pub fn key(target: &Target) -> i64 {
-    NAMESPACE | i64::from(target.oid.to_u32()) << 16 | i64::from(target.column.number)
-}
-
 impl Runner {
     pub fn only(target: &Target) -> Result<Result<Runner, Holder>, Error> {
-        let key = key(target);
+        let key = target.lock_key();
         match sys::try_lock_session(key) {
             true => Ok(Ok(Runner { key })),
             false => Ok(Err(holder(key)?)),
@@ -51,7 +43,7 @@ impl Drop for Runner {
 
 /// For the rest of the transaction; the holder where a CALL fills the column.
 pub fn beside_others(target: &Target) -> Result<Result<(), Holder>, Error> {
-    let key = key(target);
+    let key = target.lock_key();
     match sys::try_lock_transaction_shared(key) {
         true => Ok(Ok(())),
         false => Ok(Err(holder(key)?)),
@@ -86,6 +78,6 @@ fn holder(key: i64) -> Result<Holder, Error> {
         pid,
         user: user.unwrap_or_default(),
         whole_table: whole_table.unwrap_or_default(),
-        mirrors: journal::function_of(key, pid)?.as_deref() == Some(mirror::FUNCTION),
+        mirrors: journal::function_of(key, pid)?.as_deref() == Some(journal::MIRROR),
     })
 }

@@ -2,21 +2,20 @@
 //! `run` fills a collection with all rows of a table, `beside` with those that a backfill embeds.
 
 pub mod beside;
-mod error;
 mod key;
 mod metadata;
 mod removal;
 mod report;
 mod rows;
 mod run;
-mod wording;
 
 use std::time::Instant;
 
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
 
-use super::error::Error;
+use super::error::{Error, MirrorError};
+use super::journal;
 use super::limits;
 use super::preflight;
 use super::settings::{self, Chroma};
@@ -27,11 +26,7 @@ use crate::engine::mirror::Access;
 use key::Key;
 use metadata::Metadata;
 
-pub use error::MirrorError;
 pub use run::Mirroring;
-pub use wording::failure_parts;
-
-pub const FUNCTION: &str = "mirror_to_chroma";
 
 /// The rows of a call, and what of them goes out.
 pub struct Source {
@@ -97,7 +92,7 @@ pub struct Ready {
 
 /// All that can be checked before anything is read or sent.
 pub fn check(call: &Call, arguments: Arguments) -> Result<Ready, Error> {
-    preflight::writable(FUNCTION)?;
+    preflight::writable(journal::MIRROR)?;
     preflight::utf8()?;
     let collection = collection_named(arguments.collection)?;
     let batch = match arguments.batch {

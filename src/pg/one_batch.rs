@@ -203,7 +203,7 @@ impl Batch {
             }
         }
         match proof.refuted() {
-            Some(sample) => Err(Error::other_space(&self.target, &self.purpose, sample)),
+            Some(sample) => Err(space::other(&self.target, &self.purpose, sample)),
             None => Ok(()),
         }
     }

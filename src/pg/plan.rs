@@ -10,11 +10,11 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::error::Error;
+use super::figures::rows;
 use super::fold::folded;
 use super::journal;
 use super::preflight;
 use super::price::{self, Price};
-use super::report::rows;
 use super::settings;
 use super::space;
 use super::survey::{self, Totals};

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use pgrx::prelude::*;
 
-use super::figures::{dollars, duration};
+use super::figures::{dollars, duration, rows};
 use super::journal::Counts;
-use super::report::{rows, say};
+use super::report::say;
 use super::target::Target;
 use crate::engine::pace::Wait;
 

@@ -4,7 +4,7 @@
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::figures::dollars;
+use super::figures::{dollars, rows};
 use super::lock::Holder;
 use super::preflight::Finding;
 use super::price::Price;
@@ -197,11 +197,4 @@ pub fn say(level: PgLogLevel, message: String, hint: Option<&str>) {
         report = report.set_hint(hint);
     }
     sys::without_interrupts(|| report.report(level));
-}
-
-pub fn rows(count: u64) -> String {
-    match count {
-        1 => "1 row".into(),
-        count => format!("{count} rows"),
-    }
 }

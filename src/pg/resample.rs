@@ -5,12 +5,11 @@ use pgrx::prelude::*;
 
 use super::audit::Subject;
 use super::error::Error;
-use super::report::rows;
+use super::figures::rows;
 use super::search;
 use super::space;
 use super::target::Target;
 use super::vector_type::Vector;
-use super::verify::Check;
 use crate::gemini::request::Purpose;
 
 /// Vectors of the same text and model differ by rounding alone.
@@ -21,6 +20,9 @@ const NEAREST: usize = 10;
 
 /// Rows named in a detail.
 const MAX_NAMED: usize = 5;
+
+/// Its name, whether it is passed, and what was seen.
+pub type Check = (&'static str, bool, String);
 
 struct Sampled {
     key: String,

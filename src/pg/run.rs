@@ -11,6 +11,7 @@ use pgrx::prelude::*;
 
 use super::backfill::Backfill;
 use super::error::Error;
+use super::journal;
 use super::limits::Limits;
 use super::lock::{Holder, Runner};
 use super::mirror::{self, Mirroring};
@@ -92,7 +93,7 @@ fn mirror_begin(
     batch: Option<i32>,
     max_duration: Option<Interval>,
 ) -> Result<Option<bool>, ErrorReport> {
-    preflight::granted(mirror::FUNCTION)?;
+    preflight::granted(journal::MIRROR)?;
     let call = Call::new(relation, content, embedding_column, source_filter)?;
     let arguments = mirror::Arguments {
         collection,
@@ -129,7 +130,7 @@ fn held(target: &Target, holder: &Holder) -> Option<bool> {
 /// Has the backfill that has just begun put its rows into a collection as well.
 #[pg_extern(sql = false)]
 fn run_mirror(collection: Option<String>) -> Result<(), ErrorReport> {
-    preflight::granted(mirror::FUNCTION)?;
+    preflight::granted(journal::MIRROR)?;
     let State::Running(mut backfill) = take() else {
         return Err(Error::NoRun.into());
     };

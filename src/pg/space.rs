@@ -97,6 +97,16 @@ fn length(vector: &[f32]) -> f64 {
     squares.sum::<f64>().sqrt()
 }
 
+/// None of so many vectors is what the model gives.
+pub fn other(target: &Target, purpose: &Purpose, sample: usize) -> Error {
+    Error::OtherSpace {
+        relation: target.label.clone(),
+        column: target.column.sql.clone(),
+        model: purpose.model,
+        sample,
+    }
+}
+
 /// The request that embeds a sample again; none for an empty one.
 pub fn request(purpose: &Purpose, sample: Vec<(Vec<f32>, String)>) -> Option<Job<Freight>> {
     let freight = |(vector, text): (Vec<f32>, String)| {

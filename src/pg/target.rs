@@ -14,6 +14,9 @@ use super::plans::Plans;
 use super::sys;
 use super::vector_type::VectorTypes;
 
+/// Keeps our keys apart from those that other programs take: "EB" in the topmost bytes.
+const LOCKS: i64 = 0x4542 << 48;
+
 /// The arguments that embed_missing and embed_all_missing share.
 #[derive(Debug)]
 pub struct Call {
@@ -57,6 +60,11 @@ pub struct Target {
 }
 
 impl Target {
+    /// Of the column's advisory lock.
+    pub fn lock_key(&self) -> i64 {
+        LOCKS | i64::from(self.oid.to_u32()) << 16 | i64::from(self.column.number)
+    }
+
     /// The content for a person: the caller's own words, or the columns that were chosen.
     pub fn content_label(&self) -> String {
         match self.content_columns.as_deref() {

@@ -11,7 +11,7 @@ use super::error::Error;
 use super::fold::folded;
 use super::journal;
 use super::preflight;
-use super::resample;
+use super::resample::{self, Check};
 use super::settings;
 use super::survey;
 use super::target::{Call, Target};
@@ -21,8 +21,6 @@ const UNIT_TOLERANCE: f64 = 0.002;
 
 /// Columns of a detail, beside the names of the checks.
 const DETAIL: usize = 68;
-
-pub type Check = (&'static str, bool, String);
 
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)]

@@ -1,21 +1,21 @@
 //! The one place where facts become what a client sees: SQLSTATE, message, detail and hint. A message
 //! names the thing and the number; a hint says what to type.
 
-use pgrx::PgSqlErrorCode::{self, *};
+mod credentials;
+mod mirror;
+mod parts;
+mod request;
 
-use super::credential_wording::{credential_parts, key_parts, place_parts};
+use pgrx::PgSqlErrorCode::*;
+
 use super::error::Error;
-use super::request_wording::failure_parts;
 use crate::engine::endpoint::UrlFault;
 use crate::engine::http::ConnectionFault;
 use crate::gemini::model;
 use crate::gemini::task::TaskType;
-
-pub type Parts = (PgSqlErrorCode, String, Option<String>, Option<String>);
-
-pub fn parts(code: PgSqlErrorCode, message: impl Into<String>, hint: impl Into<String>) -> Parts {
-    (code, message.into(), None, Some(hint.into()))
-}
+use credentials::{credential_parts, key_parts, place_parts};
+use parts::{Parts, parts};
+use request::failure_parts;
 
 impl Error {
     pub(super) fn parts(self) -> Parts {

@@ -9,6 +9,7 @@ use crate::pg::error::Error;
 use crate::pg::freight::Freight;
 use crate::pg::rejects;
 use crate::pg::report;
+use crate::pg::space;
 use crate::pg::stop::Stop;
 use crate::pg::store::{Place, Written};
 
@@ -22,7 +23,7 @@ impl Backfill {
             let made = result.as_ref().ok().map(|answer| &answer.vectors[..]);
             self.proof.take(&sample, made);
             if let Some(sample) = self.proof.refuted() {
-                self.stop(Stop::Failed(Error::other_space(
+                self.stop(Stop::Failed(space::other(
                     &self.target,
                     &self.purpose,
                     sample,

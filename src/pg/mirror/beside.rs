@@ -8,7 +8,6 @@ use pgrx::itemptr::item_pointer_to_u64;
 use pgrx::pg_sys::ItemPointerData;
 use pgrx::prelude::*;
 
-use super::error::MirrorError;
 use super::key::Key;
 use super::{access, collection_named, mark, report};
 use crate::chroma::record::Record;
@@ -17,6 +16,7 @@ use crate::engine::mirror::{Job, Mirror, NotMirrored, NotOpened, Opened, Outcome
 use crate::engine::pace::Wait;
 use crate::engine::pipeline::{Pipeline, Wake};
 use crate::pg::error::Error;
+use crate::pg::error::MirrorError;
 use crate::pg::preflight;
 use crate::pg::settings;
 use crate::pg::store::Made;

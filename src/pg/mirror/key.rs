@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 
-use super::error::MirrorError;
 use crate::pg::error::Error;
+use crate::pg::error::MirrorError;
 use crate::pg::expression;
 use crate::pg::survey::count;
 use crate::pg::sys;

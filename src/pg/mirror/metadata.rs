@@ -3,9 +3,9 @@
 use pgrx::pg_sys::Oid;
 use serde_json::{Number, Value};
 
-use super::error::MirrorError;
 use crate::pg::columns::{self, Column};
 use crate::pg::error::Error;
+use crate::pg::error::MirrorError;
 use crate::pg::sys;
 
 #[derive(Debug, Default)]

@@ -3,9 +3,9 @@
 use pgrx::prelude::*;
 
 use crate::engine::failure::Failure;
-use crate::pg::figures::duration;
+use crate::pg::figures::{duration, rows};
 use crate::pg::progress::Progress;
-use crate::pg::report::{rows, say};
+use crate::pg::report::say;
 use crate::pg::target::Target;
 
 /// Records that are named one by one where the server refuses them.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::removal::Removal;
 use super::rows::Looks;
-use super::{FUNCTION, Ready, Source, access, pending, report};
+use super::{Ready, Source, access, pending, report};
 use crate::chroma::record::Record;
 use crate::engine::mirror::Mirror;
 use crate::engine::pipeline::{Pipeline, Wake};
@@ -73,10 +73,10 @@ impl Mirroring {
         let host = client.connection().base_url.host();
         preflight::timeout()?.iter().for_each(finding);
         report::start(&source.target, pending, batch, &collection, host);
-        let mut entry = journal::open(FUNCTION, &source.target, None, pending, 0)?;
+        let mut entry = journal::open(journal::MIRROR, &source.target, None, pending, 0)?;
         entry.mirrors(&collection)?;
         let subject = Subject::of(&source.target);
-        let audit = audit::begin_mirror(FUNCTION, &subject, &collection, client);
+        let audit = audit::begin_mirror(journal::MIRROR, &subject, &collection, client);
         let keys = source.metadata.names.clone();
         let access = access(chroma, &collection, &source.target, keys);
         let concurrency = settings::concurrency();

@@ -5,7 +5,7 @@ use crate::engine::endpoint::BaseUrl;
 use crate::engine::http::Client;
 use crate::engine::mirror::Token;
 use crate::pg::error::Error;
-use crate::pg::mirror::MirrorError;
+use crate::pg::error::MirrorError;
 
 static URL: Text = Text::new(None);
 static TOKEN_FILE: Text = Text::new(None);

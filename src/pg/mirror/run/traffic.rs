@@ -7,10 +7,11 @@ use super::{Mirroring, Phase};
 use crate::chroma::record::Record;
 use crate::engine::mirror::{Job, NotMirrored, NotOpened, Opened, Outcome};
 use crate::pg::error::Error;
+use crate::pg::error::MirrorError;
 use crate::pg::limits::Reached;
 use crate::pg::mirror::removal::Removal;
 use crate::pg::mirror::rows::Looks;
-use crate::pg::mirror::{MirrorError, mark, report};
+use crate::pg::mirror::{mark, report};
 use crate::pg::stop::Stop;
 
 /// Of a request's body. So that requests in flight don't add up to much, far below what the server takes.

@@ -1,10 +1,10 @@
 //! What ends a mirror's call, in facts; `wording` says them.
 
+use super::Error;
 use crate::engine::endpoint::UrlFault;
 use crate::engine::failure::Failure;
 use crate::engine::mirror::NotOpened;
 use crate::engine::token_file::TokenFault;
-use crate::pg::error::Error;
 
 #[derive(Debug)]
 pub enum MirrorError {

@@ -2,14 +2,14 @@
 
 use pgrx::PgSqlErrorCode::*;
 
-use super::error::MirrorError;
+use super::credentials::token_file_parts;
+use super::parts::{Parts, parts};
 use crate::chroma::error::{Kind, Refusal};
 use crate::chroma::place::MARK;
 use crate::engine::endpoint::UrlFault;
 use crate::engine::failure::Failure;
-use crate::pg::credential_wording::token_file_parts;
-use crate::pg::report::rows as rows_of;
-use crate::pg::wording::{Parts, parts};
+use crate::pg::error::MirrorError;
+use crate::pg::figures::rows as rows_of;
 
 const SET_URL: &str = "LOAD 'embedding_backfill'; ALTER SYSTEM SET embedding_backfill.chroma_url = 'http://127.0.0.1:8000'; SELECT pg_reload_conf();";
 

@@ -2,10 +2,8 @@
 
 use pgrx::PgSqlErrorCode::{self, *};
 
-use super::request_wording::failure_parts;
-use super::wording::{Parts, parts};
+use super::parts::{Parts, parts};
 use crate::engine::credentials::CredentialFault;
-use crate::engine::failure::NoToken;
 use crate::engine::key::KeyFault;
 use crate::engine::secret::FileFault;
 use crate::engine::token_file::TokenFault;
@@ -76,35 +74,6 @@ pub fn place_parts(fault: PlaceFault) -> Parts {
         ),
     };
     parts(ERRCODE_INVALID_PARAMETER_VALUE, message, hint)
-}
-
-/// `message` begins with what the request was for.
-pub fn token_parts(no_token: NoToken, message: String) -> Parts {
-    let hint = match &no_token {
-        NoToken::Refused { http_status, .. } if *http_status >= 429 => {
-            "Google gives out no tokens at the moment; call again later, only missing rows are sent"
-        }
-        NoToken::Refused { words, .. } if words.contains("timeframe") => {
-            "the server's clock is wrong: set it, as with chronyd or ntpd, and call again"
-        }
-        NoToken::Refused { .. } => {
-            "the account or its key may be deleted, disabled or revoked, or the machine has none: see it in Google Cloud's console, and name the file of a good one in embedding_backfill.credentials_file"
-        }
-        NoToken::NotInTheCloud { .. } => {
-            "LOAD 'embedding_backfill'; ALTER SYSTEM SET embedding_backfill.credentials_file = '/path/to/account.json'; SELECT pg_reload_conf();"
-        }
-        NoToken::PrivateKey => {
-            "the key must be an RSA key of 2048 bits or more in PKCS #8: make a new one in Google Cloud's console"
-        }
-        NoToken::File(_) => {
-            "the file was there when the run began: keep it in its place, and replace it in one step"
-        }
-        NoToken::Failed(failure) => {
-            let (code, _, _, hint) = failure_parts((**failure).clone());
-            return (code, message, None, hint);
-        }
-    };
-    parts(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, message, hint)
 }
 
 /// Of the file that the setting `setting` names.
