@@ -64,7 +64,7 @@ pub fn other_than_last(last: &str, purpose: &Purpose) -> String {
             elsewhere: Some(other),
             ..
         }) => format!(
-            "{other} serves it: SET embedding_backfill.provider = '{}';",
+            "{other} serves it: SET embedding_backfill.provider = '{}'; model => '{last}' adds to them",
             other.name()
         ),
         Err(_) => "nobody serves it any more".into(),
