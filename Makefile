@@ -30,11 +30,7 @@ lint:
 	@scripts/lint.sh
 
 unit:
-	cargo test --locked --no-default-features
-	cargo test --locked -p google-standin
-	cargo test --locked -p bench
-	tests/support/standin/words.sh target/words
-	WORDS_DIR="$(CURDIR)/target/words" cargo test --locked -p google-standin --test words -- --ignored
+	@scripts/unit.sh
 
 test-pg15 test-pg16 test-pg17 test-pg18: test-pg%:
 	@scripts/test.sh $*

@@ -46,13 +46,17 @@ need_tools() {
     all_there
 }
 
-# libFuzzer is C++; all else is not.
-need_cxx() {
-    ! c++ --version >/dev/null 2>&1 || return 0
-    may_install_packages || die "c++ is missing; install it with: apt-get install g++"
-    say "installing a C++ compiler"
-    { apt-get -qq update && apt-get -qq install -y --no-install-recommends g++; } >&2
+# need_package PROGRAM PACKAGE: of what the tests alone need, installed where we may.
+need_package() {
+    ! command -v "$1" >/dev/null || return 0
+    may_install_packages || die "$1 is missing; install it with: apt-get install $2"
+    say "installing $2"
+    { apt-get -qq update && apt-get -qq install -y --no-install-recommends "$2"; } >&2
 }
+# libFuzzer is C++; all else is not.
+need_cxx() { need_package c++ g++; }
+# For the key of the service account that the stand-in makes for itself.
+need_openssl() { need_package openssl openssl; }
 
 may_install_packages() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
 

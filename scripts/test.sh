@@ -7,6 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$root"
 
 need_tools rustfmt
+need_openssl
 status=0
 PG_CONFIG=$(tests/support/postgres.sh "$1") || status=$?
 # Elsewhere a version that can't be had is left out, and it was said why. On a build server that would hide a hole.
