@@ -58,6 +58,9 @@ pub struct Watch {
     began: Reading,
 }
 
+/// A second of one core. A part that only reads what another has measured takes none, and a single tick would be all of it.
+const LEAST_TICKS: u64 = 100;
+
 /// Shares of all the machine's cores.
 #[derive(Clone, Copy, Default)]
 pub struct Disturbance {
@@ -85,7 +88,7 @@ impl Watch {
 
     pub fn end(&self) -> Disturbance {
         let (began, now) = (self.began, Reading::now(&self.ours));
-        let all = (now.all - began.all).max(1) as f64;
+        let all = (now.all - began.all).max(LEAST_TICKS) as f64;
         let busy = (now.busy - began.busy) as f64;
         let known = now.known.saturating_sub(began.known) as f64;
         Disturbance {
