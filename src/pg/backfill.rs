@@ -77,7 +77,7 @@ impl Backfill {
             target,
             mut sending,
         } = ready;
-        sending.deadline = limits.deadline();
+        sending.deadline = limits.deadline;
         sending.pays_once = limits.on_tokens();
         let max_attempts = sending.max_attempts;
         let purpose = sending.purpose;

@@ -33,7 +33,7 @@ impl Reached {
 
 #[derive(Debug, Default)]
 pub struct Limits {
-    deadline: Option<Instant>,
+    pub deadline: Option<Instant>,
     rows: Option<u64>,
     /// Whichever is reached first.
     text: Vec<(Most, Reached)>,
@@ -94,10 +94,6 @@ impl Limits {
     /// Whether what is paid twice could pass a limit.
     pub fn on_tokens(&self) -> bool {
         !self.text.is_empty()
-    }
-
-    pub fn deadline(&self) -> Option<Instant> {
-        self.deadline
     }
 
     /// Time left, as long as there is any: what comes after a deadline is not hurried.

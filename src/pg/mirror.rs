@@ -86,7 +86,7 @@ pub struct Ready {
     pub source: Source,
     collection: String,
     batch: usize,
-    deadline: Option<Instant>,
+    pub deadline: Option<Instant>,
     chroma: Chroma,
 }
 

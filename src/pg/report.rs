@@ -166,6 +166,16 @@ pub fn waiting_for(target: &Target, holder: &Holder) {
     );
 }
 
+pub fn waited_in_vain(target: &Target, holder: &Holder) {
+    tell!(
+        NOTICE,
+        "{}: not begun within max_duration: process {} of {} has not ended its transaction",
+        target.label,
+        holder.pid,
+        holder.user
+    );
+}
+
 pub fn daily_quota(failure: &Failure) {
     tell!(
         WARNING,

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::ffi::CStr;
+use std::time::Instant;
 
 use pgrx::datum::Interval;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -12,7 +13,7 @@ use pgrx::prelude::*;
 use super::backfill::Backfill;
 use super::error::Error;
 use super::journal;
-use super::limits::Limits;
+use super::limits::{Limits, Reached};
 use super::lock::{Holder, Runner};
 use super::mirror::{self, Mirroring};
 use super::preflight;
@@ -28,9 +29,12 @@ const FUNCTION: &str = "embed_all_missing";
 /// Where this session is in a CALL.
 enum State {
     Idle,
-    /// Somebody else is inside for a moment.
-    Waiting,
-    AlreadyRunning,
+    /// Somebody else is inside for a moment, or for as long as a transaction is forgotten.
+    Waiting {
+        deadline: Option<Instant>,
+    },
+    /// And why.
+    NotBegun(&'static str),
     Running(Box<Backfill>),
     Mirroring(Box<Mirroring>),
 }
@@ -68,11 +72,12 @@ fn run_begin(
     let batch = Call::batch(batch)?;
     let call = Call::new(relation, content, embedding_column, source_filter)?;
     let model = settings::model_named(model.as_deref())?;
-    let limits = Limits::new(model, max_duration, max_rows, max_tokens, max_cost)?;
+    let mut limits = Limits::new(model, max_duration, max_rows, max_tokens, max_cost)?;
+    limits.deadline = first_deadline(limits.deadline);
     let ready = preflight::check(FUNCTION, &call, model)?;
     let runner = match Runner::only(&ready.target)? {
         Ok(runner) => runner,
-        Err(holder) => return Ok(held(&ready.target, &holder)),
+        Err(holder) => return Ok(held(&ready.target, &holder, limits.deadline)),
     };
     let backfill = Backfill::begin(ready, runner, batch, limits)?;
     STATE.set(State::Running(Box::new(backfill)));
@@ -102,28 +107,42 @@ fn mirror_begin(
         batch,
         max_duration,
     };
-    let ready = mirror::check(&call, arguments)?;
+    let mut ready = mirror::check(&call, arguments)?;
+    ready.deadline = first_deadline(ready.deadline);
     let runner = match Runner::only(&ready.source.target)? {
         Ok(runner) => runner,
-        Err(holder) => return Ok(held(&ready.source.target, &holder)),
+        Err(holder) => return Ok(held(&ready.source.target, &holder, ready.deadline)),
     };
     let mirroring = Mirroring::begin(ready, runner)?;
     STATE.set(State::Mirroring(Box::new(mirroring)));
     Ok(Some(true))
 }
 
+/// The time for a CALL counts from its first attempt to begin.
+fn first_deadline(of_this: Option<Instant>) -> Option<Instant> {
+    STATE.with_borrow(|state| match state {
+        State::Waiting { deadline } => *deadline,
+        _ => of_this,
+    })
+}
+
 /// Another one has the column.
-fn held(target: &Target, holder: &Holder) -> Option<bool> {
+fn held(target: &Target, holder: &Holder, deadline: Option<Instant>) -> Option<bool> {
     if holder.whole_table {
         report::already_running(target, holder);
-        STATE.set(State::AlreadyRunning);
+        STATE.set(State::NotBegun("already_running"));
         return Some(false);
     }
-    let told = STATE.with_borrow(|state| matches!(state, State::Waiting));
-    if !told {
+    let waits = STATE.with_borrow(|state| matches!(state, State::Waiting { .. }));
+    if waits && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        report::waited_in_vain(target, holder);
+        STATE.set(State::NotBegun(Reached::Duration.name()));
+        return Some(false);
+    }
+    if !waits {
         report::waiting_for(target, holder);
     }
-    STATE.set(State::Waiting);
+    STATE.set(State::Waiting { deadline });
     None
 }
 
@@ -173,9 +192,9 @@ fn run_wait(call: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
             mirroring.wait()?;
             STATE.set(State::Mirroring(mirroring));
         }
-        State::Waiting => {
+        State::Waiting { deadline } => {
             wait::briefly();
-            STATE.set(State::Waiting);
+            STATE.set(State::Waiting { deadline });
         }
         state => STATE.set(state),
     }
@@ -201,10 +220,10 @@ fn run_end() -> Result<
         stopped_because,
     } = match take() {
         State::Running(backfill) => backfill.end()?,
-        State::AlreadyRunning => End {
+        State::NotBegun(stopped_because) => End {
             embedded: 0,
             remaining: None,
-            stopped_because: "already_running",
+            stopped_because,
         },
         _ => return Err(Error::NoRun.into()),
     };
@@ -221,7 +240,7 @@ fn mirror_end()
 -> Result<TableIterator<'static, (name!(mirrored, i64), name!(removed, i64))>, ErrorReport> {
     let (mirrored, removed) = match take() {
         State::Mirroring(mirroring) => mirroring.end()?,
-        State::AlreadyRunning => (0, 0),
+        State::NotBegun(_) => (0, 0),
         _ => return Err(Error::NoRun.into()),
     };
     Ok(TableIterator::once((mirrored as i64, removed as i64)))

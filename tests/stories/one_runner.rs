@@ -122,6 +122,37 @@ fn a_call_waits_for_an_embed_missing_that_is_under_way() {
     assert_eq!(right(&mut session, "logs"), 100);
 }
 
+// Would pass wrongly if the transaction had ended by itself: it is rolled back only when the call is over.
+#[test]
+fn a_call_waits_no_longer_than_it_may_work() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 100);
+    let mut other = db.session();
+    let mut transaction = other.transaction().unwrap();
+    transaction
+        .execute("SELECT embed_missing('logs', 30)", &[])
+        .unwrap();
+    let call = "CALL embed_all_missing('logs', max_duration => '1 s')";
+    let finished = session.query_one(call, &[]).unwrap();
+    let embedded: i64 = finished.get("embedded");
+    let stopped_because: String = finished.get("stopped_because");
+    assert_eq!((embedded, &*stopped_because), (0, "max_duration"));
+    let notices = session.notices();
+    assert!(
+        notices
+            .iter()
+            .any(|notice| notice.contains("not begun within max_duration")),
+        "{notices:#?}"
+    );
+    assert_eq!(db.api.stats().texts, 30);
+    transaction.rollback().unwrap();
+    assert_eq!(
+        session.embed_all("'logs', max_duration => '1 h'").unwrap(),
+        Finished::done(100, 0)
+    );
+}
+
 #[test]
 fn a_run_that_fails_makes_room_for_the_next() {
     let db = Db::fresh();
