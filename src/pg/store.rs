@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use pgrx::PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE;
 use pgrx::datum::DatumWithOid;
 use pgrx::itemptr::item_pointer_to_u64;
 use pgrx::pg_sys::ItemPointerData;
@@ -53,7 +54,10 @@ pub struct Written {
 pub fn write_unchanged(target: &Target, rows: Vec<Made>) -> Result<Written, Error> {
     let mut written = Written::default();
     for (leaf, rows) in by_leaf(rows) {
-        let found = look(target, leaf, &rows, &target.lock())?;
+        let Some(found) = look_and_lock(target, leaf, &rows)? else {
+            written.locked.extend(rows);
+            continue;
+        };
         let unchanged = |found: &HashMap<u64, String>, place: &Place| {
             found.get(&item_pointer_to_u64(place.ctid)) == Some(&place.md5)
         };
@@ -88,6 +92,20 @@ fn by_leaf(rows: Vec<Made>) -> BTreeMap<usize, Vec<Made>> {
         leaves.entry(place.leaf).or_default().push((place, vector));
     }
     leaves
+}
+
+/// None where a row went to another partition at this very moment: Postgres has an error for that (40001), and not
+/// just another place as for rows that move within a table.
+fn look_and_lock(
+    target: &Target,
+    leaf: usize,
+    rows: &[Made],
+) -> Result<Option<HashMap<u64, String>>, Error> {
+    let look = || look(target, leaf, rows, &target.lock());
+    match target.leaves.len() {
+        1 => look().map(Some),
+        _ => sys::unless(ERRCODE_T_R_SERIALIZATION_FAILURE, look).transpose(),
+    }
 }
 
 /// The md5 of the content now, by place, of those rows that still have no vector. A row that moved

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 mod abort;
+mod attempt;
 mod relation;
 
 use std::ffi::CStr;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use pgrx::pg_sys;
 
 pub use abort::{on_abort, on_abort_of_any};
+pub use attempt::unless;
 pub use relation::{lock_relation, takes_what_it_is_given};
 
 /// Runs `f` with a search_path of `pg_catalog, pg_temp`, so that a catalog query means what it says

@@ -10,7 +10,7 @@ use std::{
 use google_standin::Config;
 use support::{Db, Finished, wait_until};
 
-use crate::fixtures::{filled, logs, right};
+use crate::fixtures::{Gate, filled, logs, right};
 
 const ROWS: i64 = 1000;
 
@@ -190,4 +190,43 @@ fn foreign_key_checks_and_a_call_do_not_meet() {
     );
     other.run("COMMIT");
     assert_eq!(right(&mut session, "logs"), 100);
+}
+
+// Postgres has an error for it (40001) where it comes between a statement's snapshot and its lock. Would pass wrongly if it came
+// before or after that: the policy is looked at in between, and there it waits until the row has moved.
+#[test]
+fn a_row_that_moves_to_another_partition_under_the_hand_that_locks_it() {
+    let db = Db::fresh();
+    let (mut session, mut other) = (db.session(), db.session());
+    session.run(
+        "CREATE TABLE logs (id bigint, body text, embedding vector(128)) PARTITION BY RANGE (id);
+         CREATE TABLE low PARTITION OF logs FOR VALUES FROM (0) TO (100);
+         CREATE TABLE high PARTITION OF logs FOR VALUES FROM (100) TO (200);
+         INSERT INTO logs SELECT i, 'entry ' || i FROM generate_series(0, 19) i;
+         CREATE FUNCTION looked_at(bigint) RETURNS boolean LANGUAGE plpgsql AS
+         'BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN true; END';
+         ALTER TABLE logs ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY all_rows ON logs USING (looked_at(id))",
+    );
+    let role = db.role("operator");
+    session.run(&format!(
+        "GRANT ALL ON logs TO {role};
+         GRANT EXECUTE ON PROCEDURE embed_all_missing TO {role}"
+    ));
+    let gate = Gate::after(&db, 0);
+    thread::scope(|scope| {
+        let call = scope.spawn(|| {
+            let mut caller = db.session();
+            caller.run(&format!("SET ROLE {role}"));
+            caller.embed_all("'logs'").unwrap()
+        });
+        wait_until("the request is under way", || db.api.stats().in_flight > 0);
+        other.run("SELECT pg_advisory_lock(7)");
+        gate.open();
+        let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+        wait_until("the policy waits", || session.number(held) == 1);
+        other.run("UPDATE logs SET id = 150 WHERE id = 3; SELECT pg_advisory_unlock(7)");
+        assert_eq!(call.join().unwrap(), Finished::done(20, 0));
+    });
+    assert_eq!(right(&mut session, "logs"), 20);
 }
