@@ -1,6 +1,7 @@
 //! What must not be seen: read from a file that others can't read, carried in a type that never prints it,
 //! and leaving nothing of it in the memory that it gives back, which a core dump would have.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, Read};
@@ -58,11 +59,31 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Shorter pieces of a secret are worth nothing by themselves.
+const PIECE: usize = 8;
+
+/// `text` with each piece of the secret blotted out: an answer may cut it, or spell some of its characters another way.
 pub fn scrub(text: &str, secret: &str) -> String {
-    match secret {
-        "" => text.to_owned(),
-        secret => text.replace(secret, "***"),
+    if secret.is_empty() {
+        return text.to_owned();
     }
+    let length = PIECE.min(secret.len());
+    let pieces: HashSet<&[u8]> = secret.as_bytes().windows(length).collect();
+    let mut clean = String::with_capacity(text.len());
+    let mut blotted_to = 0;
+    for (at, character) in text.char_indices() {
+        let piece = text.as_bytes().get(at..at + length);
+        if piece.is_some_and(|piece| pieces.contains(piece)) {
+            if at >= blotted_to {
+                clean.push_str("***");
+            }
+            blotted_to = at + length;
+        }
+        if at >= blotted_to {
+            clean.push(character);
+        }
+    }
+    clean
 }
 
 /// Why a file is not read.
@@ -165,5 +186,20 @@ mod tests {
         assert_eq!(format!("{token:?} {:?}", token.header()), "*** Sensitive");
         assert_eq!(token.scrub("no ya29.secret!"), "no ***!");
         assert_eq!(Secret::new("", b"two words"), None);
+    }
+
+    #[test]
+    fn pieces_of_a_secret_are_scrubbed_too() {
+        let scrubbed = |text: &str| scrub(text, "1//abcdefghijklmnop");
+        assert_eq!(scrubbed("no 1//abcdefghijklmnop!"), "no ***!");
+        assert_eq!(scrubbed("1//abcdefghijklmnop1//abcdef"), "******");
+        assert_eq!(scrubbed("é 1//abcdef… is cut"), "é ***… is cut");
+        assert_eq!(
+            scrubbed(r"1\/\/abcdefgh\u0069jklmnop"),
+            r"1\/\***\u0069jklmnop"
+        );
+        assert_eq!(scrubbed("abcdefg is no piece"), "abcdefg is no piece");
+        assert_eq!(scrub("a b c", "b"), "a *** c");
+        assert_eq!(scrub("none", ""), "none");
     }
 }

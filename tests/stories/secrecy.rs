@@ -133,6 +133,16 @@ fn echo(status: u16, key: &str, offset: usize) -> Reply {
     )
 }
 
+/// The same to a reader of JSON, with one character of its second half spelled as a number.
+fn spelled(key: &str) -> String {
+    match key.split_at_checked(key.len() / 2 + 1) {
+        Some((before, after)) if !after.is_empty() => {
+            format!(r"{before}\u{:04x}{}", after.as_bytes()[0], &after[1..])
+        }
+        _ => key.to_owned(),
+    }
+}
+
 /// Answers that have the key wherever an answer has room for words.
 pub fn echoes(key: &str) -> Vec<Reply> {
     let raw = |head: String| Reply::Raw(head.into());
@@ -162,8 +172,10 @@ pub fn echoes(key: &str) -> Vec<Reply> {
             r#"{"error": {"message": "m", "status": "KEY", "details": [{"reason": "KEY", "@type": "KEY"}]}}"#,
         ),
         json(403, r#"{"error": {"message": "KEY", "code": "KEY"}}"#),
-        // As JSON may spell it.
-        echo(403, &key.replacen("AQ", "\\u0041Q", 1), 0),
+        // As JSON may spell it, in a form that is read and in one that is shown as it came.
+        echo(403, &spelled(key), 0),
+        json(403, &format!(r#"{{"problem": "{}"}}"#, spelled(key))),
+        json(403, &format!(r#"{{"error": ["{}"]}}"#, spelled(key))),
         raw(format!("HTTP/1.1 200 {key}\r\nContent-Length: 1\r\n\r\n{{")),
         raw(format!("HTTP/1.1 {key} OK\r\n\r\n")),
         raw(format!("{key} 200 OK\r\n\r\n")),
@@ -241,7 +253,7 @@ fn no_answer_brings_the_key_to_light() {
         }
     }
     // Rows that are rejected for it keep the reason, and what a run waits for is told while it waits.
-    let spelled = key.replacen("AQ", "\\u0041Q", 1);
+    let spelled = spelled(&key);
     db.api.set(|config| {
         config.script = Some(Arc::new(move |request| {
             let refused = request.texts().iter().any(|text| text.contains("entry 7"));
