@@ -116,7 +116,7 @@ pub enum FileFault {
 /// The whole of a regular file that others can neither read nor write.
 pub fn read(path: &str, most: u64) -> Result<Zeroizing<Vec<u8>>, FileFault> {
     let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound if !path.contains('/') => FileFault::NotAPath,
+        _ if !leads_somewhere(path) => FileFault::NotAPath,
         io::ErrorKind::NotFound => FileFault::Missing { path: path.into() },
         _ => FileFault::Unreadable {
             path: path.into(),
@@ -155,6 +155,14 @@ pub fn read(path: &str, most: u64) -> Result<Zeroizing<Vec<u8>>, FileFault> {
     Ok(bytes)
 }
 
+/// A secret in place of a path begins with no directory, whatever slashes it has.
+fn leads_somewhere(path: &str) -> bool {
+    let directories = Path::new(path).ancestors().skip(1);
+    directories
+        .filter(|directory| !directory.as_os_str().is_empty())
+        .any(Path::is_dir)
+}
+
 impl FileFault {
     /// The fault of a file that is a `kind`, such as "API key file".
     pub fn of(&self, kind: &str) -> String {
@@ -186,6 +194,22 @@ mod tests {
         assert_eq!(format!("{token:?} {:?}", token.header()), "*** Sensitive");
         assert_eq!(token.scrub("no ya29.secret!"), "no ***!");
         assert_eq!(Secret::new("", b"two words"), None);
+    }
+
+    #[test]
+    fn what_is_no_path_is_not_shown() {
+        let account = r#"{"private_key": "-----BEGIN PRIVATE KEY-----\nMIIE/v/Q"}"#;
+        for slip in [
+            "AIza-key",
+            "1//0refresh",
+            "MIIE/v/Q",
+            account,
+            &account.repeat(99),
+        ] {
+            assert!(matches!(read(slip, 1), Err(FileFault::NotAPath)), "{slip}");
+        }
+        let missing = read("/no/such/file", 1);
+        assert!(matches!(missing, Err(FileFault::Missing { .. })));
     }
 
     #[test]

@@ -88,13 +88,23 @@ fn no_failure_brings_an_account_to_light() {
     }
     db.reset("access_token_file");
     // A likely slip: the secret in place of its file's path. Whoever sets it has it in the log; nobody else is to be told.
-    for (setting, slip) in [
-        ("access_token_file", "ya29.a-slip"),
-        ("credentials_file", "a-slip-of-an-account"),
+    let account = r#"{"type": "service_account", "private_key": "-----BEGIN PRIVATE KEY-----\nMIIE/a-slip/of/a+key\n"}"#;
+    for (setting, slip, secret) in [
+        ("access_token_file", "ya29.a-slip", "a-slip"),
+        ("access_token_file", "ya29/a-slip/with/slashes", "a-slip"),
+        ("credentials_file", "a-slip-of-an-account", "a-slip"),
+        ("credentials_file", account, "a-slip"),
+        ("credentials_file", &account.repeat(50), "a-slip"),
     ] {
         db.set(setting, slip);
-        calls(&mut told, &mut db.session());
-        assert!(!told.says(slip), "a secret in place of a path is shown");
+        let mut session = db.session();
+        calls(&mut told, &mut session);
+        let plan = session.text("SELECT embed_plan('logs')::text");
+        assert!(plan.contains("not a path"), "{plan}");
+        assert!(
+            !told.says(secret) && !plan.contains(secret),
+            "a secret in place of a path is shown"
+        );
         db.reset(setting);
         tried += 1;
     }
@@ -171,7 +181,7 @@ fn what_a_session_leaves_of_an_account_in_memory() {
         chapter: "Secrets",
         fault: "the memory of a backend after requests to Vertex AI, as a core dump would have it",
         times: tried,
-        seen: "the private key and the refresh token are wiped",
+        seen: "the text of the private key and the refresh token are wiped",
         lost: 0,
         doubled: 0,
     }
