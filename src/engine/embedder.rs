@@ -89,7 +89,11 @@ impl<T: Send + 'static> Service for Embedder<T> {
         let answered_before = self.meter.answered();
         let mut parts = vec![job];
         while let Some(part) = parts.pop() {
-            let result = match self.answer(&part.texts, answered_before, memory) {
+            // The owner counts on an outcome for every row, whatever happens here.
+            let answer = catch_unwind(AssertUnwindSafe(|| {
+                self.answer(&part.texts, answered_before, memory)
+            }));
+            let result = match answer.unwrap_or_else(|_| Err(GivenUp::Stop(broken()))) {
                 Ok(answer) => Ok(answer),
                 Err(GivenUp::Unsent) => Err(NotEmbedded::Unsent),
                 Err(GivenUp::Split) => {
@@ -197,7 +201,8 @@ impl<T> Embedder<T> {
                         .filter(|(_, before)| *before == answered)
                         .unwrap_or_else(|| (Instant::now(), answered));
                     quota_wait_began = Some((began, answered));
-                    if began.elapsed() > MAX_QUOTA_WAIT {
+                    let pause = quota.retry_after.unwrap_or_default();
+                    if began.elapsed().saturating_add(pause) > MAX_QUOTA_WAIT {
                         return Err(GivenUp::Stop(failure));
                     }
                     // It never says how long, and asks for a second at least.
@@ -266,15 +271,11 @@ impl<T> Embedder<T> {
         } = &self.sending;
         self.meter.requests.fetch_add(1, Relaxed);
         let began = Instant::now();
-        // The owner counts on an outcome for every row, whatever happens here.
+        // What one answer breaks, another attempt may mend.
         let result = catch_unwind(AssertUnwindSafe(|| {
             embedding::embed(client, credentials, purpose, texts, memory)
         }))
-        .unwrap_or_else(|_| {
-            Err(Failure::Malformed {
-                reason: "the request's thread failed".into(),
-            })
-        });
+        .unwrap_or_else(|_| Err(broken()));
         if let Err(failure) = &result
             && failure.may_be_billed()
         {
@@ -288,6 +289,12 @@ impl<T> Embedder<T> {
                 .fetch_max(began.elapsed().as_millis() as u64, Relaxed);
         }
         result
+    }
+}
+
+fn broken() -> Failure {
+    Failure::Malformed {
+        reason: "the request's thread failed".into(),
     }
 }
 

@@ -6,10 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use google_standin::{Config, Stats};
-use support::{Db, Finished, Session, wait_until};
+use google_standin::{Config, Reply, Stats};
+use support::{Db, Finished, Session, denied, wait_until};
 
-use crate::fixtures::{filled, logs, right};
+use crate::fixtures::{always, filled, logs, mended, right};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -161,4 +161,23 @@ fn a_request_that_no_quota_would_let_through_is_cut() {
         assert_eq!(sizes[0], 100);
         assert_eq!(sizes[1], 50, "{sizes:?}");
     }
+}
+
+// Would hang if it were waited for, and be cancelled with another SQLSTATE.
+#[test]
+fn a_quota_that_is_back_after_the_longest_wait_ends_the_call() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 20);
+    session.run("SET statement_timeout = '60s'");
+    for delay in ["601s", "86400s", "9300000000000000000s"] {
+        let body = format!(
+            r#"{{"error": {{"code": 429, "message": "later", "status": "RESOURCE_EXHAUSTED", "details": [{{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "{delay}"}}]}}}}"#
+        );
+        always(&db, Reply::json(429, body));
+        denied(session.embed("'logs', 10"), "53400", "429: later");
+        denied(session.embed_all("'logs', 10"), "53400", "429: later");
+    }
+    mended(&db);
+    assert_eq!(session.embed_all("'logs'").unwrap(), Finished::done(20, 0));
 }
