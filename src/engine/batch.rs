@@ -39,8 +39,13 @@ pub fn requests<T>(
     let max_tokens = purpose.model.max_request_tokens.map(usable);
     let mut jobs: Vec<Job<T>> = Vec::new();
     let (mut bytes, mut tokens) = (0, 0);
-    for (row, text) in rows {
-        let counted = max_tokens.map_or(0, |_| tokens::sent(purpose, &text));
+    for (row, mut text) in rows {
+        let mut counted = max_tokens.map_or(0, |_| tokens::sent(purpose, &text));
+        if let Some(most) = max_tokens.filter(|most| counted > *most) {
+            // The request would be refused, though the model reads no more than the begin of it.
+            text.truncate(tokens::begin(purpose, &text, most).len());
+            counted = tokens::sent(purpose, &text);
+        }
         let full = jobs.last().is_none_or(|job| {
             job.texts.len() == texts
                 || bytes + text.len() > MAX_BYTES
@@ -112,8 +117,25 @@ mod tests {
         assert_eq!(on_vertex("word"), [250, 10]);
         // 100 tokens each.
         assert_eq!(on_vertex(&"word ".repeat(100)), [180, 80]);
-        // A text that is too long may count as a whole, and the longest has to go all the same.
+        // A text that the model does not read to its end may count as a whole; the longest goes as far as it fits.
         assert_eq!(on_vertex(&"word ".repeat(8_000))[..3], [2, 2, 2]);
         assert_eq!(on_vertex(&"word ".repeat(30_000))[..3], [1, 1, 1]);
+    }
+
+    #[test]
+    fn what_alone_is_too_much_goes_as_far_as_it_fits() {
+        let sent = |provider, model, text: &str| {
+            let purpose = Purpose {
+                model: model::find(provider, model).unwrap(),
+                dimensions: 768,
+                task: TaskType::RetrievalDocument,
+            };
+            let mut jobs = requests([((), text.to_owned())], &purpose, 1);
+            jobs.remove(0).texts.remove(0)
+        };
+        let long = "wörd ".repeat(30_000);
+        let cut = sent(Provider::Vertex, "text-embedding-004", &long);
+        assert!(long.starts_with(&cut) && (8192..=18_000).contains(&tokens::count(&cut)));
+        assert_eq!(sent(Provider::Gemini, DEFAULT, &long), long);
     }
 }

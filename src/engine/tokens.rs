@@ -153,6 +153,18 @@ pub fn sent(purpose: &Purpose, text: &str) -> u64 {
     (count(text) + count(&purpose.as_sent(""))).max(1)
 }
 
+/// As much of a text as has at most `most` tokens when it is sent, or up to a quarter less; of what a request may
+/// have, more than a model reads.
+pub fn begin<'t>(purpose: &Purpose, text: &'t str, most: u64) -> &'t str {
+    let mut begin = text;
+    while !begin.is_empty() && sent(purpose, begin) > most {
+        let end = begin.len() / 4 * 3;
+        let end = (0..=end).rev().find(|end| begin.is_char_boundary(*end));
+        begin = &begin[..end.unwrap_or(0)];
+    }
+    begin
+}
+
 /// Tokens that the model reads of a text.
 pub fn expected(purpose: &Purpose, text: &str) -> u64 {
     sent(purpose, text).min(purpose.model.max_tokens.into())

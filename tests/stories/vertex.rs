@@ -163,8 +163,14 @@ fn texts_that_are_cut_are_counted_and_told() {
     let db = Vertex::fresh();
     let mut session = db.session();
     older_logs(&mut session, 20);
-    session.run("UPDATE logs SET body = id || repeat(' word', 3000) WHERE id <= 3");
+    // One is more than a whole request may have.
+    session.run("UPDATE logs SET body = id || repeat(' word', CASE id WHEN 2 THEN 30000 ELSE 3000 END) WHERE id <= 3");
     assert_eq!(embed_all(&mut session, OLDER), Finished::done(20, 0));
+    assert_eq!(db.api.stats().answered_error, 0);
+    assert_eq!(
+        Space::TEXT_4.holds(&mut session, "logs", "body", "embedding"),
+        20
+    );
     let notices = session.notices();
     let told = notices
         .iter()
