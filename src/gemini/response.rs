@@ -74,12 +74,13 @@ pub(super) fn count(
     name: &str,
     value: Option<&Value>,
 ) -> Result<Option<u64>, Malformed> {
-    let whole = |float: &f64| float.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(float);
+    // Far more than a request can have; and none that counts of many could overflow.
+    const MOST: f64 = u32::MAX as f64;
+    let whole = |float: &f64| float.fract() == 0.0 && (0.0..=MOST).contains(float);
     let Some(value) = value.filter(|value| !value.is_null()) else {
         return Ok(None);
     };
-    let float = || value.as_f64().filter(whole).map(|float| float as u64);
-    match value.as_u64().or_else(float) {
+    match value.as_f64().filter(whole).map(|float| float as u64) {
         Some(count) => Ok(Some(count)),
         None => Err(cursor.malformed(format!("a {name} that is no count"))),
     }

@@ -213,13 +213,13 @@ impl Backfill {
         if let Some(mirror) = &self.mirror {
             mirror.end(&self.target);
         }
+        report::truncated(self.purpose.model, self.tally.counts.truncated);
         match stop {
             Stop::Failed(error) => return Err(error),
             Stop::DailyQuota(failure) => report::daily_quota(&failure),
             Stop::Done | Stop::Limit(_) | Stop::Requested => (),
         }
         report::locked(&self.target, self.locked.given_up().len() as u64);
-        report::truncated(self.purpose.model, self.tally.counts.truncated);
         self.progress.end(
             &self.target,
             &self.tally.counts,
