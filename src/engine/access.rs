@@ -1,7 +1,7 @@
 //! Access tokens: asked for on a request's own thread, kept for as long as they are good, and one for all:
 //! who comes while one is asked for waits for it, and shares what came of it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::account::Account;
@@ -80,6 +80,11 @@ impl Access {
 }
 
 impl Cache {
+    /// Whether a token is being asked for.
+    pub fn is_asking(&self) -> bool {
+        matches!(self.0.try_lock(), Err(TryLockError::WouldBlock))
+    }
+
     fn token(
         &self,
         refused: Option<&Secret>,

@@ -106,7 +106,10 @@ fn base_url(provider: Provider, location: &str) -> Result<BaseUrl, Error> {
 
 fn token(found: Found, connection: Connection) -> Credentials {
     let cache = TOKEN.with_borrow_mut(|token| match token {
-        Some((fingerprint, cache)) if *fingerprint == found.fingerprint => Arc::clone(cache),
+        // Who asks at this moment is of a call that was cancelled, and what becomes of it is nothing to this one.
+        Some((fingerprint, cache)) if *fingerprint == found.fingerprint && !cache.is_asking() => {
+            Arc::clone(cache)
+        }
         _ => {
             let cache = Arc::default();
             *token = Some((found.fingerprint, Arc::clone(&cache)));
