@@ -22,7 +22,7 @@ impl<T> Job<T> {
 }
 
 /// A byte of text takes at most six in JSON (`\u0001`); the prompt and the names around it are small.
-const MAX_BYTES: usize = MAX_REQUEST_BYTES / 7;
+pub const MAX_BYTES: usize = MAX_REQUEST_BYTES / 7;
 
 /// Of the tokens that a request may have, since they are counted by eye, up to a tenth too low.
 pub fn usable(tokens: u64) -> u64 {

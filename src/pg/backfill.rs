@@ -53,11 +53,19 @@ pub struct Backfill {
     sample: Option<Job<Freight>>,
     proof: Proof,
     locked: Locked,
+    /// Of the texts that are sent and not answered.
+    bytes_in_flight: usize,
+    /// Rows were written in this step, which its end commits.
+    wrote: bool,
+    /// The next step begins with a look for rows.
+    looks_next: bool,
     refusals: Refusals,
     /// Answers in a row that never came, of those that may not be sent again without a look at the limits.
     lost: u32,
     /// Pending rows that the last whole pass found and did not embed.
     left: Option<u64>,
+    /// Of those, rows that it left for later since others had them locked.
+    left_locked: u64,
     tally: Tally,
     audit: Audit,
     stop: Option<Stop>,
@@ -117,9 +125,13 @@ impl Backfill {
             proof: Proof::of(sample.as_ref().map_or(0, |job| job.rows.len())),
             sample,
             locked: Locked::default(),
+            bytes_in_flight: 0,
+            wrote: false,
+            looks_next: false,
             refusals: Refusals::default(),
             lost: 0,
             left: None,
+            left_locked: 0,
             tally: Tally::new(entry),
             stop: None,
             progress: Progress::new(survey.pending),
@@ -138,6 +150,11 @@ impl Backfill {
         }
         let began = Instant::now();
         let before = self.tally.counts.embedded;
+        self.wrote = false;
+        // Before anything is written, so that no vector waits for its commit meanwhile.
+        if std::mem::take(&mut self.looks_next) {
+            self.send_more()?;
+        }
         let written = self.locked.retry(&self.target)?;
         self.count(written)?;
         while self.exchange()? && began.elapsed() < COMMIT_EVERY {}
@@ -172,13 +189,18 @@ impl Backfill {
             taken += 1;
         }
         taken += self.take_mirrored()?;
-        // Before anything is sent: it may have used up what a limit leaves.
+        self.send_more()?;
+        Ok(taken > 0)
+    }
+
+    fn send_more(&mut self) -> Result<(), Error> {
+        // It may have used up what a limit leaves.
         let lost = self.tally.effort(self.pipeline.service().effort());
         self.feed.limits.may_be_billed(lost);
-        if self.stop.is_none() {
-            self.send()?;
+        match self.stop {
+            None => self.send(),
+            Some(_) => Ok(()),
         }
-        Ok(taken > 0)
     }
 
     /// Until an answer, a look at locked rows, a new entry or a limit is due.
@@ -187,6 +209,9 @@ impl Backfill {
         self.audit
             .has_counted(self.tally.counts.embedded, self.audited());
         let mut most = tally::JOURNAL_EVERY;
+        if self.looks_next {
+            return Ok(());
+        }
         if !self.locked.is_empty() {
             most = most.min(locked::LOOK_EVERY);
         } else if self.rows_in_flight() == 0 {
@@ -219,7 +244,8 @@ impl Backfill {
             Stop::DailyQuota(failure) => report::daily_quota(&failure),
             Stop::Done | Stop::Limit(_) | Stop::Requested => (),
         }
-        report::locked(&self.target, self.locked.given_up().len() as u64);
+        let given_up = self.locked.given_up().len() as u64;
+        report::locked(&self.target, given_up + self.left_locked);
         self.progress.end(
             &self.target,
             &self.tally.counts,

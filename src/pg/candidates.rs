@@ -1,8 +1,10 @@
 //! Finding pending rows. One predicate says what pending means, for every query of the project.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use pgrx::datum::DatumWithOid;
+use pgrx::itemptr::item_pointer_to_u64;
 use pgrx::pg_sys::{ItemPointerData, Oid};
 use pgrx::prelude::*;
 use pgrx::spi::SpiHeapTupleData;
@@ -16,6 +18,12 @@ use super::target::Target;
 
 /// Collected at a time: 8 MB of ctids, whatever the table's size.
 pub const MAX_COLLECTED: i64 = 1_000_000;
+
+/// Rows read at a time; for many more Postgres would rather look through the whole table.
+pub const READ_AT_ONCE: usize = 200;
+
+/// Rows and their content.
+pub type Contents = Vec<(Place, String)>;
 
 impl Target {
     /// Rows that a run may look at: no vector yet, and inside the filter.
@@ -181,39 +189,69 @@ pub fn blocks(table: Oid) -> Result<u32, Error> {
     Ok(u32::try_from(count(blocks)).unwrap_or(u32::MAX))
 }
 
-/// Reads those of `ctids` that are still pending.
+/// Reads those of `ctids` that are still pending, but no more of them when their contents have `most_bytes` or more;
+/// returns them, and what was not looked at. Where there is to be a lock, rows that others have locked are left out.
 pub fn read(
     target: &Target,
     leaf: usize,
     ctids: Vec<ItemPointerData>,
-) -> Result<Vec<(Place, String)>, Error> {
+    most_bytes: usize,
+    lock: bool,
+) -> Result<(Contents, Vec<ItemPointerData>), Error> {
     let statement = format!(
         "SELECT ctid, pg_catalog.md5({content}), {content} {from}
            AND ctid OPERATOR(pg_catalog.=) ANY ($2) AND {pending} {lock}",
         content = target.content,
         from = target.rows_of(leaf),
         pending = target.pending(),
-        // Only a lock shows which rows a policy opens to updates; it ends with the transaction, before
-        // anything is waited for.
-        lock = match target.row_security {
+        // It ends with the transaction, before anything is waited for. Only a lock shows which rows a policy opens to
+        // updates.
+        lock = match lock || target.row_security {
             true => target.lock(),
             false => String::new(),
         },
     );
-    Spi::connect_mut(|client| {
-        let arguments = [target.rejected.clone().into(), ctids.into()];
+    let arguments = [target.rejected.clone().into(), ctids.clone().into()];
+    let mut rows = Vec::with_capacity(ctids.len());
+    let is_whole = Spi::connect_mut(|client| {
         // A plan that knows what was refused looks it up in a hash; one for all cases would go through the list for
         // each row.
-        let table = match target.rejected.is_empty() {
-            true => client.update(
-                &*target.plans.of(client, &statement, &arguments)?,
-                None,
-                &arguments,
-            )?,
-            false => client.update(&statement, None, &arguments)?,
+        let mut cursor = match target.rejected.is_empty() {
+            true => {
+                let plan = target.plans.of(client, &statement, &arguments)?;
+                client.try_open_cursor_mut(&*plan, &arguments)?
+            }
+            false => client.try_open_cursor_mut(&statement, &arguments)?,
         };
-        places(leaf, table)
-    })
+        let mut bytes = 0;
+        while bytes < most_bytes {
+            // As many as are likely to fit, by those before.
+            let likely = (most_bytes - bytes) / (bytes / rows.len().max(1)).max(1);
+            let wanted = if rows.is_empty() {
+                1
+            } else {
+                likely.clamp(1, READ_AT_ONCE)
+            };
+            let read = places(leaf, cursor.fetch(wanted as std::ffi::c_long)?)?;
+            sys::free_tuples();
+            if read.is_empty() {
+                return Ok::<_, Error>(true);
+            }
+            bytes += read.iter().map(|(_, text)| text.len()).sum::<usize>();
+            rows.extend(read);
+        }
+        Ok(false)
+    })?;
+    if is_whole {
+        return Ok((rows, Vec::new()));
+    }
+    let read: HashSet<u64> = rows
+        .iter()
+        .map(|(place, _)| item_pointer_to_u64(place.ctid))
+        .collect();
+    let rest = ctids.into_iter();
+    let rest = rest.filter(|ctid| !read.contains(&item_pointer_to_u64(*ctid)));
+    Ok((rows, rest.collect()))
 }
 
 /// Locks and reads up to `limit` pending rows that nobody else has locked, but for those at `except`.
@@ -222,7 +260,7 @@ pub fn claim(
     leaf: usize,
     limit: usize,
     except: Vec<ItemPointerData>,
-) -> Result<Vec<(Place, String)>, Error> {
+) -> Result<Contents, Error> {
     let statement = format!(
         "SELECT ctid, pg_catalog.md5({content}), {content} {from}
            AND {pending} AND ctid OPERATOR(pg_catalog.<>) ALL ($2) LIMIT {limit} {lock}",
@@ -243,7 +281,7 @@ pub fn claim(
     })
 }
 
-fn places(leaf: usize, table: spi::SpiTupleTable<'_>) -> Result<Vec<(Place, String)>, Error> {
+fn places(leaf: usize, table: spi::SpiTupleTable<'_>) -> Result<Contents, Error> {
     let mut rows = Vec::with_capacity(table.len());
     for row in table {
         if let (Some(ctid), Some(md5), Some(content)) = (row.get(1)?, row.get(2)?, row.get(3)?) {

@@ -9,6 +9,8 @@ pub enum Freight {
         place: Place,
         /// Its text is at most so much.
         amount: Amount,
+        /// Of its text.
+        bytes: usize,
     },
     /// A row of the sample.
     Sample {
@@ -31,6 +33,17 @@ impl Freight {
             }
         }
         (rows, sample)
+    }
+
+    /// Bytes of the text of all rows.
+    pub fn bytes(freight: &[Freight]) -> usize {
+        freight
+            .iter()
+            .map(|freight| match freight {
+                Freight::Row { bytes, .. } => *bytes,
+                Freight::Sample { .. } => 0,
+            })
+            .sum()
     }
 
     /// All of its text is at most so much.

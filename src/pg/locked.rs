@@ -27,6 +27,11 @@ impl Locked {
         self.held.is_empty()
     }
 
+    /// How many vectors wait for their row.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
     pub fn given_up(&self) -> &HashSet<(usize, u64)> {
         &self.given_up
     }

@@ -137,7 +137,15 @@ impl Batch {
         }
         let rows = rows.into_iter().map(|(place, text)| {
             let amount = tokens::at_most(&self.purpose, &text);
-            (Freight::Row { place, amount }, text)
+            let bytes = text.len();
+            (
+                Freight::Row {
+                    place,
+                    amount,
+                    bytes,
+                },
+                text,
+            )
         });
         for job in batch::requests(rows, &self.purpose, usize::MAX) {
             self.submit(job)?;

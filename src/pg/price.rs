@@ -14,6 +14,9 @@ use crate::gemini::request::Purpose;
 /// Rows whose content is looked at; the others are taken to be like them.
 const LOOKED_AT: usize = 1000;
 
+/// Of their contents.
+const BYTES_LOOKED_AT: usize = 32 * 1024 * 1024;
+
 pub struct Price {
     pub survey: Survey,
     pub tokens: u64,
@@ -28,7 +31,7 @@ pub struct Price {
 
 pub fn of(target: &Target, purpose: &Purpose, batch: usize) -> Result<Price, Error> {
     let survey = survey::survey(target)?;
-    let contents = survey::some_contents(target, LOOKED_AT)?;
+    let contents = survey::some_contents(target, LOOKED_AT, BYTES_LOOKED_AT)?;
     let sample = match survey.pending > 0 && !journal::knows(target, purpose)? {
         true => space::sample(target)?,
         false => Vec::new(),

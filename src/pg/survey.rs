@@ -3,6 +3,7 @@
 use pgrx::prelude::*;
 
 use super::error::Error;
+use super::sys;
 use super::target::Target;
 
 /// What there is to do before a run, in one scan of each leaf.
@@ -43,11 +44,17 @@ pub fn totals(target: &Target) -> Result<Totals, Error> {
     Ok(Totals { rows, embedded })
 }
 
-/// Contents of rows that are pending, for a look and an estimate.
-pub fn some_contents(target: &Target, limit: usize) -> Result<Vec<String>, Error> {
+/// Contents of rows that are pending, for a look and an estimate: up to `limit`, and no more when they have `most_bytes`.
+pub fn some_contents(
+    target: &Target,
+    limit: usize,
+    most_bytes: usize,
+) -> Result<Vec<String>, Error> {
+    const CHUNK: std::ffi::c_long = 10;
     let mut contents = Vec::new();
+    let mut bytes = 0;
     for leaf in 0..target.leaves.len() {
-        if contents.len() == limit {
+        if contents.len() == limit || bytes >= most_bytes {
             break;
         }
         let statement = format!(
@@ -58,8 +65,21 @@ pub fn some_contents(target: &Target, limit: usize) -> Result<Vec<String>, Error
             limit - contents.len()
         );
         Spi::connect(|client| {
-            for row in client.select(&statement, None, &[target.rejected.clone().into()])? {
-                contents.extend(row.get::<String>(1)?);
+            let arguments = [target.rejected.clone().into()];
+            let mut cursor = client.try_open_cursor(&statement, &arguments)?;
+            while bytes < most_bytes {
+                let rows = cursor.fetch(CHUNK)?;
+                let is_last = rows.is_empty();
+                for row in rows {
+                    if let Some(content) = row.get::<String>(1)? {
+                        bytes += content.len();
+                        contents.push(content);
+                    }
+                }
+                sys::free_tuples();
+                if is_last {
+                    break;
+                }
             }
             Ok::<_, Error>(())
         })?;

@@ -64,6 +64,7 @@ mod preflight;
 mod privileges;
 mod quota;
 mod races;
+mod reading;
 mod readme;
 mod rejects;
 mod release;

@@ -15,6 +15,7 @@ use crate::pg::store::{Place, Written};
 
 impl Backfill {
     pub(super) fn take(&mut self, outcome: Outcome<Freight>) -> Result<(), Error> {
+        self.bytes_in_flight -= Freight::bytes(&outcome.rows);
         let reserved = Freight::amount(&outcome.rows);
         let (places, sample) = Freight::sorted(outcome.rows);
         let result = outcome.result;
@@ -71,6 +72,7 @@ impl Backfill {
     pub(super) fn count(&mut self, written: Written) -> Result<(), Error> {
         self.tally.counts.embedded += written.rows as u64;
         self.feed.pass.embedded += written.rows as u64;
+        self.wrote |= written.rows > 0;
         self.locked.hold(written.locked);
         report::vetoed(&self.target, written.vetoed.len() + written.changed.len());
         self.refusals.remember(

@@ -5,9 +5,11 @@ use std::time::Duration;
 use super::Backfill;
 use crate::engine::batch::{self, Job};
 use crate::pg::error::Error;
+use crate::pg::feed::Fed;
 use crate::pg::freight::Freight;
 use crate::pg::limits::Reached;
 use crate::pg::mirror::beside::Beside;
+use crate::pg::pass::Wanted;
 use crate::pg::stop::Stop;
 
 impl Backfill {
@@ -41,32 +43,43 @@ impl Backfill {
                 self.stop(Stop::Limit(Reached::Duration));
                 return Ok(());
             }
-            // Those that fly, and one more request for each worker, so that none has to wait for us.
-            let wanted = 2 * self.concurrency * self.texts_per_request();
             let in_flight = self.rows_in_flight();
-            let given_up = self.locked.given_up();
-            let rows = self.feed.next(
-                &self.target,
-                &self.purpose,
-                wanted.saturating_sub(in_flight),
-                in_flight,
-                |place| given_up.contains(&place),
-            )?;
-            let rows = match rows {
-                Ok(rows) => rows,
-                Err(reached) => {
+            // For those that fly, and one more request for each worker, so that none has to wait for us. Vectors that
+            // wait for their row fly on, or a table that somebody has locked would be paid for as a whole for nothing.
+            let requests = 2 * self.concurrency;
+            let (held, given_up) = (self.locked.held(), self.locked.given_up());
+            let used = in_flight + held;
+            let room = Wanted {
+                rows: (requests * self.texts_per_request()).saturating_sub(used),
+                bytes: (requests * batch::MAX_BYTES).saturating_sub(self.bytes_in_flight),
+                unlocked: held > 0 || given_up.len() >= self.texts_per_request,
+                may_look: !self.wrote,
+                hopeless: given_up,
+            };
+            match self
+                .feed
+                .next(&self.target, &self.purpose, room, in_flight)?
+            {
+                Fed::Rows(rows) => {
+                    for job in batch::requests(rows, &self.purpose, self.texts_per_request()) {
+                        self.submit(job)?;
+                    }
+                    return Ok(());
+                }
+                Fed::Later => {
+                    self.looks_next = true;
+                    return Ok(());
+                }
+                Fed::Reached(reached) => {
                     self.stop(Stop::Limit(reached));
                     return Ok(());
                 }
-            };
-            for job in batch::requests(rows, &self.purpose, self.texts_per_request()) {
-                self.submit(job)?;
-            }
-            if !self.idle() {
-                return Ok(());
+                Fed::Over if !self.idle() => return Ok(()),
+                Fed::Over => (),
             }
             let told = self.feed.pass.end();
             self.left = Some(told.left);
+            self.left_locked = told.locked;
             let new_leaves = self.target.find_leaves()?;
             if new_leaves {
                 self.locked.forget_given_up();
@@ -79,6 +92,7 @@ impl Backfill {
     }
 
     fn submit(&mut self, job: Job<Freight>) -> Result<(), Error> {
+        self.bytes_in_flight += Freight::bytes(&job.rows);
         self.audit.sent(job.texts.len());
         self.pipeline.submit(job).map_err(Error::Pipe)
     }
