@@ -46,12 +46,22 @@ need_tools() {
     all_there
 }
 
+# A new machine may still be at its own updates, and then has the locks of both.
+install_packages() {
+    local patient=(apt-get -qq -o DPkg::Lock::Timeout=300) attempt
+    for attempt in {1..30}; do
+        ! "${patient[@]}" update >&2 || break
+        sleep 10
+    done
+    "${patient[@]}" install -y --no-install-recommends "$@" >&2
+}
+
 # need_package PROGRAM PACKAGE: of what the tests alone need, installed where we may.
 need_package() {
     ! command -v "$1" >/dev/null || return 0
     may_install_packages || die "$1 is missing; install it with: apt-get install $2"
     say "installing $2"
-    { apt-get -qq update && apt-get -qq install -y --no-install-recommends "$2"; } >&2
+    install_packages "$2"
 }
 # libFuzzer is C++; all else is not.
 need_cxx() { need_package c++ g++; }
@@ -106,7 +116,7 @@ python_packages() {
     say "installing $3"
     if ! python3 -m venv --clear "$venv" >/dev/null 2>&1; then
         may_install_packages || die "python3 can't make a venv; install what it lacks with: apt-get install python3-venv"
-        { apt-get -qq update && apt-get -qq install -y --no-install-recommends python3-venv; } >&2
+        install_packages python3-venv
         python3 -m venv --clear "$venv" >&2
     fi
     # shellcheck disable=SC2086

@@ -1,11 +1,11 @@
 //! `CALL embed_all_missing(…)`: all that is missing, committed as it goes.
 
-use std::{thread, time::Duration};
+use std::thread;
 
-use google_standin::{Config, Reply};
+use google_standin::Reply;
 use support::{Db, Finished, denied, refused, wait_until};
 
-use crate::fixtures::{at_both, filled, logs, right};
+use crate::fixtures::{Gate, at_both, filled, logs, right};
 
 fn it_fills_the_table_and_says_so(db: &Db) {
     let mut session = db.session();
@@ -31,11 +31,9 @@ fn an_empty_table_is_done() {
 // Would pass wrongly if the look came after the end, when all is committed anyway: it takes a count between none and all.
 #[test]
 fn another_session_sees_rows_before_the_call_ends() {
-    let db = Db::with(Config {
-        latency: Duration::from_millis(50),
-        ..Config::default()
-    });
+    let db = Db::fresh();
     db.set("concurrency", "1");
+    let gate = Gate::after(&db, 9);
     let mut watcher = db.session();
     logs(&mut watcher, 100);
     thread::scope(|scope| {
@@ -43,6 +41,7 @@ fn another_session_sees_rows_before_the_call_ends() {
         wait_until("some rows are filled and others not", || {
             (1..100).contains(&filled(&mut watcher, "logs"))
         });
+        gate.open();
         assert_eq!(call.join().unwrap(), Finished::done(100, 0));
     });
     let transactions = watcher.number("SELECT count(DISTINCT xmin::text) FROM logs");

@@ -106,8 +106,13 @@ fn proxies_that_can_not_be_used() {
     let db = Db::fresh();
     let mut session = db.session();
     logs(&mut session, 3);
-    let gone = Standin::start(Config::default()).address();
-    session.run(&format!("SET embedding_backfill.proxy = 'http://{gone}'"));
+    // Its port stays its own.
+    let gone = Standin::start(Config::default());
+    gone.refuse();
+    let address = gone.address();
+    session.run(&format!(
+        "SET embedding_backfill.proxy = 'http://{address}'"
+    ));
     refused(session.embed("'logs'"), "58030", "", "proxy");
     for proxy in [
         "no proxy",

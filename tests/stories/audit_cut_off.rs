@@ -45,13 +45,24 @@ fn one_that_is_cut_off_leaves_its_line() {
     // In a part of a transaction that goes on without it.
     mended(&watched.db);
     let gate = Gate::after(&watched.db, 0);
-    watched.session.run("SET statement_timeout = '300ms'");
-    watched.session.run(
-        "DO $$ BEGIN
-             BEGIN PERFORM embed_missing('logs', 7); EXCEPTION WHEN query_canceled THEN NULL; END;
-             PERFORM 1 / 0;
-         EXCEPTION WHEN division_by_zero THEN NULL; END $$",
-    );
+    let backend = Process::of(&mut watched.session);
+    let before = watched.db.api.stats().requests;
+    thread::scope(|scope| {
+        let session = &mut watched.session;
+        let cut = scope.spawn(|| {
+            session.run(
+                "DO $$ BEGIN
+                     BEGIN PERFORM embed_missing('logs', 7); EXCEPTION WHEN query_canceled THEN NULL; END;
+                     PERFORM 1 / 0;
+                 EXCEPTION WHEN division_by_zero THEN NULL; END $$",
+            );
+        });
+        wait_until("a request is in flight", || {
+            watched.db.api.stats().requests > before
+        });
+        other.run(&format!("SELECT pg_cancel_backend({})", backend.pid()));
+        cut.join().unwrap();
+    });
     gate.open();
     watched.logged(&of_a_column(&[
         ("function", "embed_missing"),
@@ -60,7 +71,6 @@ fn one_that_is_cut_off_leaves_its_line() {
         ("ended", "interrupted"),
     ]));
     // And in one that fails by itself, with nothing of ours under way.
-    watched.session.run("RESET statement_timeout");
     watched.session.run(
         "DO $$ BEGIN PERFORM embed_missing('logs', 2); RAISE 'no'; EXCEPTION WHEN raise_exception THEN NULL; END $$",
     );

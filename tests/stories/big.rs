@@ -47,9 +47,10 @@ fn a_big_table_costs_the_same_for_each_row() {
     let backend = Process::of(&mut caller);
     let (early, late) = thread::scope(|scope| {
         let call = scope.spawn(|| timed(|| caller.embed_all("'logs', 100").unwrap()));
-        db.api.wait_until(Duration::from_secs(600), |stats| {
+        let a_tenth = db.api.wait_until(Duration::from_secs(600), |stats| {
             stats.texts_billed >= rows / 10
         });
+        assert!(a_tenth, "{:?}", db.api.stats());
         let early = Load::of(backend);
         let mut late = early;
         // Behind the last answer nothing is in flight any more, and there are no threads to count.

@@ -76,7 +76,8 @@ fn the_jobs_that_readme_schedules() {
     let ended = thread::scope(|scope| {
         let working = scope.spawn(|| {
             let mut session = db.session();
-            session.run("SET embedding_backfill.texts_per_minute = 1");
+            // After one text none goes out for longer than it takes until the jobs have run.
+            session.run("SET embedding_backfill.tokens_per_minute = 1");
             session.embed_all("'logs', 1").unwrap()
         });
         wait_until("a run is at work", || filled(&mut session, "logs") == 1);

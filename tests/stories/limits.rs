@@ -128,7 +128,7 @@ fn what_is_sent_again_may_not_pass_max_tokens_either() {
     db.api.set(|config| {
         config.script = Some(Arc::new(move |_| {
             if std::mem::take(&mut *late.lock().unwrap()) {
-                sleep(Duration::from_millis(1200));
+                sleep(Duration::from_secs(3));
             }
             None
         }));

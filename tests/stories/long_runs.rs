@@ -125,6 +125,11 @@ impl Left {
     fn now(db: &Db, other: &mut Session, postmaster: Process) -> Left {
         let others = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
         wait_until("the sessions are gone", || other.number(others) == 0);
+        // A process leaves that view before it has ended.
+        let all = "SELECT count(*) FROM pg_stat_activity";
+        wait_until("their processes are gone", || {
+            postmaster.children().len() as i64 == other.number(all)
+        });
         wait_until("their connections are closed", || {
             open_connections(db.api.address()) == 0
         });

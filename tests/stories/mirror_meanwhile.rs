@@ -2,7 +2,13 @@
 //! written all the same.
 
 use std::{
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{
+            AtomicU32,
+            Ordering::{self, Relaxed},
+        },
+    },
     thread,
     time::Duration,
 };
@@ -34,15 +40,18 @@ fn warnings(session: &mut Session) -> Vec<String> {
         .collect()
 }
 
-// Would pass wrongly if no look fell between the first row and the last: some must.
+// Would pass wrongly if no look fell between the first row and the last: some must, since each upsert waits for one.
 #[test]
 fn a_row_that_has_its_vector_is_in_the_mirror() {
     let (db, store, gateway, mut watcher) = pending(300);
-    db.api
-        .set(|config| config.latency = Duration::from_millis(30));
-    gateway.set(|asked| {
-        if asked.is("upsert") {
-            thread::sleep(Duration::from_millis(30));
+    let looks = Arc::new(AtomicU32::new(0));
+    let seen = Arc::clone(&looks);
+    gateway.set(move |asked| {
+        let before = seen.load(Relaxed);
+        let mut polls = 0;
+        while asked.is("upsert") && seen.load(Relaxed) == before && polls < 400 {
+            polls += 1;
+            thread::sleep(Duration::from_millis(5));
         }
         Verdict::Pass
     });
@@ -53,6 +62,7 @@ fn a_row_that_has_its_vector_is_in_the_mirror() {
             let rows = watcher
                 .query("SELECT id::text FROM logs WHERE embedding IS NOT NULL", &[])
                 .unwrap();
+            looks.fetch_add(1, Relaxed);
             if rows.is_empty() {
                 continue;
             }

@@ -87,9 +87,14 @@ fn two_callers_never_embed_the_same_row() {
 
 #[test]
 fn more_than_100_rows_go_out_as_requests_side_by_side() {
-    let db = Db::with(Config {
-        latency: Duration::from_millis(300),
-        ..Config::default()
+    let db = Db::fresh();
+    // None is answered before all three are there.
+    let all_there = Barrier::new(3);
+    db.api.set(|config| {
+        config.script = Some(Arc::new(move |_| {
+            all_there.wait();
+            None
+        }));
     });
     let mut session = db.session();
     logs(&mut session, 300);

@@ -223,7 +223,8 @@ fn a_row_that_moves_to_another_partition_under_the_hand_that_locks_it() {
         wait_until("the request is under way", || db.api.stats().in_flight > 0);
         other.run("SELECT pg_advisory_lock(7)");
         gate.open();
-        let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+        let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+                       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
         wait_until("the policy waits", || session.number(held) == 1);
         other.run("UPDATE logs SET id = 150 WHERE id = 3; SELECT pg_advisory_unlock(7)");
         assert_eq!(call.join().unwrap(), Finished::done(20, 0));

@@ -15,8 +15,10 @@ use support::{Db, prompt};
 static PYTHON: LazyLock<String> = LazyLock::new(|| {
     let venv = concat!(env!("CARGO_TARGET_TMPDIR"), "/google-genai");
     let python = format!("{venv}/bin/python");
-    if !Path::new(&python).exists() {
-        succeed(Command::new("python3").args(["-m", "venv", venv]));
+    // One that was cut short has no pip yet.
+    let pip = format!("{venv}/bin/pip");
+    if !Path::new(&pip).exists() {
+        succeed(Command::new("python3").args(["-m", "venv", "--clear", venv]));
     }
     succeed(Command::new(&python).args([
         "-m",

@@ -123,7 +123,7 @@ fn no_failure_brings_the_key_to_light() {
         let mut caller = db.session();
         let pid = Process::of(&mut caller).pid();
         if end == "statement_timeout" {
-            caller.run("SET statement_timeout = '200ms'");
+            caller.run("SET statement_timeout = '1500ms'");
         }
         let before = db.api.stats().requests;
         thread::scope(|scope| {

@@ -29,7 +29,9 @@ const ALWAYS: &[(&str, &str)] = &[
     ("listen_addresses", ""),
     // What is tested survives a crash of the server, never one of the machine.
     ("fsync", "off"),
-    ("max_connections", "50"),
+    // Its locks and snapshots would be taken for those of a run.
+    ("autovacuum", "off"),
+    ("max_connections", "200"),
     ("shared_buffers", "32MB"),
     ("jit", "off"),
 ];

@@ -131,7 +131,7 @@ impl Plan {
         let ends_by_timeout = step
             .is_some_and(|step| matches!(step.end, End::Stop | End::MaxDuration | End::NoAnswer));
         let seconds = match self.faults.contains(&Fault::Hang) || ends_by_timeout {
-            true => 2,
+            true => 4,
             false => 20,
         };
         let attempts = match step {
@@ -212,7 +212,7 @@ impl Step {
         let limit = match self.end {
             End::MaxRows => format!(", max_rows => {}", self.limit),
             End::MaxTokens => format!(", max_tokens => {}", self.limit),
-            End::MaxDuration => ", max_duration => '1 s'".to_owned(),
+            End::MaxDuration => ", max_duration => '2200 ms'".to_owned(),
             _ => String::new(),
         };
         format!("'logs', {}, 'body'{limit}", self.batch)

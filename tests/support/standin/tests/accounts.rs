@@ -35,9 +35,10 @@ fn now() -> u64 {
 }
 
 fn claims(account: &Value) -> Value {
+    let now = now();
     json!({
         "iss": account["client_email"], "scope": SCOPE, "aud": "https://oauth2.googleapis.com/token",
-        "iat": now(), "exp": now() + 3600,
+        "iat": now, "exp": now + 3600,
     })
 }
 
@@ -172,9 +173,9 @@ fn a_clock_that_is_off_is_told_the_time() {
             ..Config::default()
         });
         let account = account(&standin);
+        let there = now().checked_add_signed(ahead).unwrap();
         let answer = post(&standin, &assertion(&account));
         refused(&answer, "invalid_grant", "reasonable timeframe");
-        let there = now().checked_add_signed(ahead).unwrap();
         // What is asked for by the clock that the refusal shows is given.
         let date = answer.header("date").unwrap();
         let minutes = there / 60 % 60;

@@ -28,7 +28,7 @@ fn sees(standin: &Standin) -> (String, End) {
 fn sees_some(standin: &Standin, limit: u64) -> (String, End) {
     let mut stream = TcpStream::connect(standin.address()).unwrap();
     stream
-        .set_read_timeout(Some(Duration::from_secs(1)))
+        .set_read_timeout(Some(Duration::from_secs(5)))
         .unwrap();
     let body = batch(MODEL, &["a", "b"], 128).to_string();
     let sent = stream.write_all(&request(&batch_path(MODEL), &body));
