@@ -67,6 +67,8 @@ struct Batch {
     wake: Wake,
     audit: Audit,
     counts: Counts,
+    /// The column's vectors are of this model.
+    proven: bool,
     /// Claimed, and refused by a trigger, a policy or the API.
     refused: Vec<Place>,
     vetoed: usize,
@@ -89,6 +91,7 @@ impl Batch {
             wake,
             audit,
             counts: Counts::default(),
+            proven: false,
             refused: Vec::new(),
             vetoed: 0,
             refusals: Refusals::default(),
@@ -131,9 +134,10 @@ impl Batch {
     /// Rows that took their vector. Fails only where none did: an error would throw away vectors that
     /// are paid for.
     fn embed(&mut self, rows: Vec<(Place, String)>) -> Result<u64, Error> {
-        if self.counts.effort.requests == 0 {
+        if !self.proven {
             report::content_columns(&self.target);
             self.prove()?;
+            self.proven = true;
         }
         let rows = rows.into_iter().map(|(place, text)| {
             let amount = tokens::at_most(&self.purpose, &text);

@@ -94,6 +94,20 @@ fn vectors_of_the_same_model_cost_one_small_request_once() {
     assert_eq!(right(&mut session, "logs"), 30);
 }
 
+#[test]
+fn the_sample_is_sent_once_whatever_becomes_of_the_first_rows() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 30);
+    filled_elsewhere(&mut session, 8, &Space::GEMINI_2);
+    session.run(
+        "CREATE FUNCTION veto() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+         CREATE TRIGGER veto BEFORE UPDATE ON logs FOR EACH ROW WHEN (OLD.id <= 20) EXECUTE FUNCTION veto()",
+    );
+    assert_eq!(session.embed("'logs', 4").unwrap(), 4);
+    assert_eq!(requests(&db), [5, 4, 4, 4, 4]);
+}
+
 // Would pass wrongly without max_tokens, where the proof is simply asked for once more.
 #[test]
 fn a_proof_that_gets_no_answer_ends_a_run_that_may_not_pay_twice() {
