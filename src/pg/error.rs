@@ -88,6 +88,12 @@ pub enum Error {
         relation: String,
         column: String,
     },
+    /// So many that it may be something else than the rows.
+    Refused {
+        relation: String,
+        rows: usize,
+        reason: String,
+    },
     /// A text that can't be embedded; places count from 1.
     BlankText {
         place: usize,
@@ -183,7 +189,8 @@ impl Error {
                 format!("none of {sample} stored vectors is of {}", model.name)
             }
             Error::RelationReplaced { .. } => "the table was renamed or dropped".into(),
-            Error::ColumnReplaced { .. } => "the column was renamed or dropped".into(),
+            Error::ColumnReplaced { .. } => "the column was renamed, retyped or dropped".into(),
+            Error::Refused { rows, reason, .. } => format!("{rows} rows in a row: {reason}"),
             other => format!("{other:?}"),
         }
     }

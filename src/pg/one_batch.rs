@@ -73,6 +73,8 @@ struct Batch {
     refused: Vec<Place>,
     vetoed: usize,
     refusals: Refusals,
+    /// So many were refused that the call ends.
+    given_up: Option<Error>,
 }
 
 impl Batch {
@@ -95,6 +97,7 @@ impl Batch {
             refused: Vec::new(),
             vetoed: 0,
             refusals: Refusals::default(),
+            given_up: None,
         })
     }
 
@@ -102,7 +105,7 @@ impl Batch {
         // Rows that refuse their vector must not hide the rows behind them: 0 means that none is left.
         loop {
             let rows = self.claim(size)?;
-            if rows.is_empty() || self.embed(rows)? > 0 {
+            if rows.is_empty() || self.embed(rows)? > 0 || self.given_up.is_some() {
                 return self.end(size);
             }
         }
@@ -165,6 +168,9 @@ impl Batch {
                     let made = rows.into_iter().zip(answer.vectors).collect();
                     let written = store::write(&self.target, made)?;
                     self.counts.embedded += written.rows as u64;
+                    if let Some(error) = self.refusals.count(&self.target, &written) {
+                        self.given_up = Some(error);
+                    }
                     self.vetoed += written.vetoed.len() + written.changed.len();
                     self.refused.extend(self.refusals.remember(
                         &mut self.target,
@@ -172,12 +178,13 @@ impl Batch {
                         written.vetoed,
                         written.changed,
                     )?);
+                    for (place, reason) in written.refused {
+                        self.reject(place, &reason)?;
+                    }
                 }
                 Err(NotEmbedded::Rejected(failure)) => {
                     for place in rows {
-                        report::rejected(self.counts.rejected, &failure.to_string());
-                        self.counts.rejected += 1;
-                        self.refuse(place, &failure.to_string())?;
+                        self.reject(place, &failure.to_string())?;
                     }
                 }
                 Err(NotEmbedded::Stopped(failure) | NotEmbedded::Lost(failure)) => {
@@ -231,7 +238,9 @@ impl Batch {
         Ok(None)
     }
 
-    fn refuse(&mut self, place: Place, reason: &str) -> Result<(), Error> {
+    fn reject(&mut self, place: Place, reason: &str) -> Result<(), Error> {
+        report::rejected(self.counts.rejected, reason);
+        self.counts.rejected += 1;
         rejects::remember(&mut self.target, &self.purpose, &place, reason)?;
         self.refused.push(place);
         Ok(())
@@ -240,7 +249,9 @@ impl Batch {
     fn end(mut self, size: usize) -> Result<i64, Error> {
         let embedded = self.counts.embedded;
         report::vetoed(&self.target, self.vetoed);
-        if embedded < size as u64 {
+        if let Some(error) = self.given_up {
+            report::given_up(error);
+        } else if embedded < size as u64 {
             let survey = survey::survey(&self.target)?;
             if embedded == 0 {
                 report::nothing_to_embed(&self.target);

@@ -71,7 +71,7 @@ pub fn check(function: &'static str, call: &Call, model: &'static Model) -> Resu
     for leaf in 0..target.leaves.len() {
         // Privileges, generated columns, types: Postgres's own errors, without a row touched
         // or a trigger fired.
-        explain(&store::update_statement(&target, leaf))?;
+        explain(&store::statement(&target, leaf))?;
     }
     let sending = settings::sending(purpose)?;
     Ok(Ready { target, sending })

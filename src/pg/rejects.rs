@@ -9,21 +9,40 @@ use pgrx::prelude::*;
 use super::candidates;
 use super::error::Error;
 use super::journal::{as_owner, run};
-use super::store::Place;
+use super::store::{Place, Written};
 use super::target::Target;
 use crate::gemini::request::Purpose;
 
 const VETOED: &str = "a trigger or a policy refused the update";
 const CHANGED: &str = "a trigger changes the content at each update";
 
+/// Rows that are paid for, one after the other, and none of them takes its vector.
+const MOST_IN_A_ROW: usize = 1000;
+
 /// Rows of a run that did not take their vector.
 #[derive(Default)]
 pub struct Refusals {
     /// Places of rows whose content a trigger changed once, as one does that puts it in order.
     changed: HashSet<(usize, u64)>,
+    /// Since the last one that did.
+    in_a_row: usize,
 }
 
 impl Refusals {
+    /// Counts them; an error where there are so many that a person should look at it.
+    pub fn count(&mut self, target: &Target, written: &Written) -> Option<Error> {
+        if written.rows > 0 {
+            self.in_a_row = 0;
+        }
+        self.in_a_row += written.vetoed.len() + written.refused.len();
+        let reason = written.refused.last().map(|(_, reason)| reason.as_str());
+        (self.in_a_row >= MOST_IN_A_ROW).then(|| Error::Refused {
+            relation: target.label.clone(),
+            rows: self.in_a_row,
+            reason: reason.unwrap_or(VETOED).to_owned(),
+        })
+    }
+
     /// Remembers those that would refuse their next vector as well; returns where they are.
     pub fn remember(
         &mut self,

@@ -4,6 +4,7 @@
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use super::error::Error;
 use super::figures::{dollars, rows};
 use super::lock::Holder;
 use super::preflight::Finding;
@@ -130,6 +131,16 @@ pub fn left_out(left: usize, failure: &Failure) {
         WARNING,
         "{} of this batch stay without a vector: {failure}",
         rows(left as u64)
+    );
+}
+
+/// An error would take back what the call remembers of its rows.
+pub fn given_up(error: Error) {
+    let report = ErrorReport::from(error);
+    say(
+        PgLogLevel::WARNING,
+        report.message().to_owned(),
+        report.hint(),
     );
 }
 

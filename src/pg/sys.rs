@@ -13,8 +13,8 @@ use std::time::Duration;
 use pgrx::pg_sys;
 
 pub use abort::{on_abort, on_abort_of_any};
-pub use attempt::unless;
-pub use relation::{lock_relation, takes_what_it_is_given};
+pub use attempt::attempt;
+pub use relation::{Say, lock_relation, say_in_updates};
 
 /// Runs `f` with a search_path of `pg_catalog, pg_temp`, so that a catalog query means what it says
 /// whatever the caller's search_path has in front.

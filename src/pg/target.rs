@@ -90,9 +90,14 @@ impl Target {
                                  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                                  WHERE c.oid = $1),
                                 (SELECT a.attname::text FROM pg_attribute a
-                                 WHERE a.attrelid = $1 AND a.attnum = $2 AND NOT a.attisdropped)",
+                                 WHERE a.attrelid = $1 AND a.attnum = $2 AND NOT a.attisdropped
+                                   AND a.atttypmod = $3)",
                         None,
-                        &[self.oid.into(), self.column.number.into()],
+                        &[
+                            self.oid.into(),
+                            self.column.number.into(),
+                            self.column.typmod.into(),
+                        ],
                     )?
                     .first()
                     .get_two::<String, String>()

@@ -68,11 +68,11 @@ impl From<Vec<f32>> for Vector {
 }
 
 /// Vectors as a value of `vector[]`. Known only after `VectorTypes::find`.
-pub struct VectorArray(Vec<Vec<f32>>);
+pub struct VectorArray(Vec<u8>);
 
-impl From<Vec<Vec<f32>>> for VectorArray {
-    fn from(vectors: Vec<Vec<f32>>) -> Self {
-        VectorArray(vectors)
+impl From<&[&[f32]]> for VectorArray {
+    fn from(vectors: &[&[f32]]) -> Self {
+        VectorArray(stored_array(vectors))
     }
 }
 
@@ -95,8 +95,8 @@ const VECTOR_HEADER: usize = 4;
 /// An array's layout behind its varlena header: how many dimensions it has, no NULLs, the type of its elements,
 /// how many they are and from which subscript on; then each with a varlena header of its own. At pgvector's
 /// alignment of four bytes no vector needs padding.
-fn stored_array(vectors: &[Vec<f32>]) -> Vec<u8> {
-    let values: usize = vectors.iter().map(|vector| size_of_val(&vector[..])).sum();
+fn stored_array(vectors: &[&[f32]]) -> Vec<u8> {
+    let values: usize = vectors.iter().map(|vector| size_of_val(*vector)).sum();
     let mut bytes = Vec::with_capacity(20 + (4 + VECTOR_HEADER) * vectors.len() + values);
     bytes.extend_from_slice(&u32::from(!vectors.is_empty()).to_ne_bytes());
     bytes.extend_from_slice(&0u32.to_ne_bytes());
@@ -106,7 +106,7 @@ fn stored_array(vectors: &[Vec<f32>]) -> Vec<u8> {
         bytes.extend_from_slice(&1u32.to_ne_bytes());
     }
     for vector in vectors {
-        let length = (4 + VECTOR_HEADER + size_of_val(&vector[..])) as u32;
+        let length = (4 + VECTOR_HEADER + size_of_val(*vector)) as u32;
         bytes.extend_from_slice(&varlena_header(length).to_ne_bytes());
         push(&mut bytes, vector);
     }
@@ -133,7 +133,7 @@ impl IntoDatum for Vector {
 
 impl IntoDatum for VectorArray {
     fn into_datum(self) -> Option<pg_sys::Datum> {
-        stored_array(&self.0).into_datum()
+        self.0.into_datum()
     }
 
     fn type_oid() -> pg_sys::Oid {

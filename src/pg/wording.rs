@@ -121,8 +121,13 @@ impl Error {
             ),
             ColumnReplaced { relation, column } => parts(
                 ERRCODE_UNDEFINED_COLUMN,
-                format!("column \"{column}\" of table {relation} was renamed or dropped while it was filled"),
+                format!("column \"{column}\" of table {relation} was renamed, retyped or dropped while it was filled"),
                 "what was committed stays; call again with its new name",
+            ),
+            Refused { relation, rows, reason } => parts(
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("{rows} rows of {relation} in a row did not take their vector: {reason}"),
+                format!("where it is not the rows that are to blame, mend that and SELECT embed_retry_rejected('{relation}'); else call again, perhaps with a source_filter"),
             ),
             BlankText { place } => parts(
                 ERRCODE_INVALID_PARAMETER_VALUE,

@@ -66,6 +66,7 @@ mod quota;
 mod races;
 mod reading;
 mod readme;
+mod refused_updates;
 mod rejects;
 mod release;
 mod reliability_page;

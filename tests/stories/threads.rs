@@ -134,19 +134,18 @@ const FAILURES: [(&str, &str, &str); 7] = [
         "RESET statement_timeout",
     ),
     (
-        "ALTER TABLE logs ADD CHECK (embedding IS NULL OR id <> 50) NOT VALID",
-        "23514",
-        "ALTER TABLE logs DROP CONSTRAINT logs_check",
+        "CREATE TRIGGER no BEFORE UPDATE ON logs FOR EACH ROW WHEN (old.id = 50) EXECUTE FUNCTION full_disk()",
+        "53100",
+        "DROP TRIGGER no ON logs",
     ),
     (
-        "CREATE TRIGGER no BEFORE UPDATE ON logs FOR EACH ROW WHEN (old.id = 50) EXECUTE FUNCTION no()",
-        "P0001",
+        "CREATE TRIGGER no AFTER UPDATE ON logs FOR EACH ROW WHEN (old.id = 50) EXECUTE FUNCTION full_disk()",
+        "53100",
         "DROP TRIGGER no ON logs",
     ),
     // Raised by the COMMIT.
     (
-        "CREATE CONSTRAINT TRIGGER no AFTER UPDATE ON logs DEFERRABLE INITIALLY DEFERRED
-         FOR EACH ROW WHEN (old.id = 50) EXECUTE FUNCTION no()",
+        "CREATE TRIGGER no BEFORE UPDATE ON logs FOR EACH ROW WHEN (old.id = 50) EXECUTE FUNCTION note()",
         "P0001",
         "DROP TRIGGER no ON logs",
     ),
@@ -174,7 +173,11 @@ fn a_call_after_a_failure_finds_nothing_left_behind() {
     logs(&mut session, 100);
     session.run(
         "CREATE FUNCTION factor() RETURNS int VOLATILE LANGUAGE sql AS 'SELECT 1';
+         CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no' USING ERRCODE = 'disk_full'; END $$;
+         CREATE TABLE notes (id bigint);
+         CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO notes VALUES (NEW.id); RETURN NEW; END $$;
          CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
+         CREATE CONSTRAINT TRIGGER no AFTER INSERT ON notes DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION no();
          SET embedding_backfill.concurrency = 1; SET embedding_backfill.max_attempts = 1; SET embedding_backfill.request_timeout = '3s'",
     );
     let backend = Process::of(&mut session);

@@ -2,7 +2,6 @@
 
 use super::Backfill;
 use crate::engine::embedder::{NotEmbedded, Outcome};
-use crate::engine::failure::Failure;
 use crate::engine::tokens::Amount;
 use crate::gemini::response::Answer;
 use crate::pg::error::Error;
@@ -49,7 +48,12 @@ impl Backfill {
                 }
                 Ok(())
             }
-            Err(NotEmbedded::Rejected(failure)) => self.reject(&places, &failure),
+            Err(NotEmbedded::Rejected(failure)) => {
+                let reason = failure.to_string();
+                places
+                    .iter()
+                    .try_for_each(|place| self.reject(place, &reason))
+            }
             Err(NotEmbedded::Stopped(failure)) => {
                 self.stop(Stop::of(failure, self.tally.counts.embedded));
                 Ok(())
@@ -73,6 +77,10 @@ impl Backfill {
         self.tally.counts.embedded += written.rows as u64;
         self.feed.pass.embedded += written.rows as u64;
         self.wrote |= written.rows > 0;
+        if let Some(error) = self.refusals.count(&self.target, &written) {
+            self.pipeline.stop();
+            self.stop(Stop::Failed(error));
+        }
         self.locked.hold(written.locked);
         report::vetoed(&self.target, written.vetoed.len() + written.changed.len());
         self.refusals.remember(
@@ -81,16 +89,16 @@ impl Backfill {
             written.vetoed,
             written.changed,
         )?;
+        for (place, reason) in written.refused {
+            self.reject(&place, &reason)?;
+        }
         Ok(())
     }
 
-    fn reject(&mut self, places: &[Place], failure: &Failure) -> Result<(), Error> {
-        let reason = failure.to_string();
-        for place in places {
-            report::rejected(self.tally.counts.rejected, &reason);
-            rejects::remember(&mut self.target, &self.purpose, place, &reason)?;
-            self.tally.counts.rejected += 1;
-        }
+    fn reject(&mut self, place: &Place, reason: &str) -> Result<(), Error> {
+        report::rejected(self.tally.counts.rejected, reason);
+        rejects::remember(&mut self.target, &self.purpose, place, reason)?;
+        self.tally.counts.rejected += 1;
         Ok(())
     }
 }
