@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
+use pgrx::PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE;
 use pgrx::datum::DatumWithOid;
 use pgrx::itemptr::item_pointer_to_u64;
 use pgrx::pg_sys::{ItemPointerData, Oid};
@@ -72,6 +73,9 @@ impl Target {
         format!("FROM {source} AS {} WHERE {within}", self.alias)
     }
 }
+
+/// To claim rows while others move some of them to other partitions.
+const ATTEMPTS: u32 = 10;
 
 /// As small as rows get.
 pub const MOST_ROWS_PER_BLOCK: i64 = 291;
@@ -198,50 +202,57 @@ pub fn read(
     most_bytes: usize,
     lock: bool,
 ) -> Result<(Contents, Vec<ItemPointerData>), Error> {
+    // Only a lock shows which rows a policy opens to updates.
+    let lock = lock || target.row_security;
     let statement = format!(
         "SELECT ctid, pg_catalog.md5({content}), {content} {from}
            AND ctid OPERATOR(pg_catalog.=) ANY ($2) AND {pending} {lock}",
         content = target.content,
         from = target.rows_of(leaf),
         pending = target.pending(),
-        // It ends with the transaction, before anything is waited for. Only a lock shows which rows a policy opens to
-        // updates.
-        lock = match lock || target.row_security {
+        // It ends with the transaction, before anything is waited for.
+        lock = match lock {
             true => target.lock(),
             false => String::new(),
         },
     );
-    let arguments = [target.rejected.clone().into(), ctids.clone().into()];
-    let mut rows = Vec::with_capacity(ctids.len());
-    let is_whole = Spi::connect_mut(|client| {
-        // A plan that knows what was refused looks it up in a hash; one for all cases would go through the list for
-        // each row.
-        let mut cursor = match target.rejected.is_empty() {
-            true => {
-                let plan = target.plans.of(client, &statement, &arguments)?;
-                client.try_open_cursor_mut(&*plan, &arguments)?
-            }
-            false => client.try_open_cursor_mut(&statement, &arguments)?,
-        };
-        let mut bytes = 0;
-        while bytes < most_bytes {
-            // As many as are likely to fit, by those before.
-            let likely = (most_bytes - bytes) / (bytes / rows.len().max(1)).max(1);
-            let wanted = if rows.is_empty() {
-                1
-            } else {
-                likely.clamp(1, READ_AT_ONCE)
+    let read = || {
+        let arguments = [target.rejected.clone().into(), ctids.clone().into()];
+        let mut rows = Vec::with_capacity(ctids.len());
+        Spi::connect_mut(|client| {
+            // A plan that knows what was refused looks it up in a hash; one for all cases would go through the list for
+            // each row.
+            let mut cursor = match target.rejected.is_empty() {
+                true => {
+                    let plan = target.plans.of(client, &statement, &arguments)?;
+                    client.try_open_cursor_mut(&*plan, &arguments)?
+                }
+                false => client.try_open_cursor_mut(&statement, &arguments)?,
             };
-            let read = places(leaf, cursor.fetch(wanted as std::ffi::c_long)?)?;
-            sys::free_tuples();
-            if read.is_empty() {
-                return Ok::<_, Error>(true);
+            let mut bytes = 0;
+            while bytes < most_bytes {
+                // As many as are likely to fit, by those before.
+                let likely = (most_bytes - bytes) / (bytes / rows.len().max(1)).max(1);
+                let wanted = match rows.is_empty() {
+                    true => 1,
+                    false => likely.clamp(1, READ_AT_ONCE),
+                };
+                let some = places(leaf, cursor.fetch(wanted as std::ffi::c_long)?)?;
+                sys::free_tuples();
+                if some.is_empty() {
+                    return Ok((rows, true));
+                }
+                bytes += some.iter().map(|(_, text)| text.len()).sum::<usize>();
+                rows.extend(some);
             }
-            bytes += read.iter().map(|(_, text)| text.len()).sum::<usize>();
-            rows.extend(read);
-        }
-        Ok(false)
-    })?;
+            Ok::<_, Error>((rows, false))
+        })
+    };
+    let (rows, is_whole) = match lock {
+        // The next pass finds them.
+        true => unless_one_moves(target, leaf, read)?.unwrap_or((Vec::new(), true)),
+        false => read()?,
+    };
     if is_whole {
         return Ok((rows, Vec::new()));
     }
@@ -252,6 +263,26 @@ pub fn read(
     let rest = ctids.into_iter();
     let rest = rest.filter(|ctid| !read.contains(&item_pointer_to_u64(*ctid)));
     Ok((rows, rest.collect()))
+}
+
+/// None where a row goes to another partition as it is locked, for which Postgres has an error.
+fn unless_one_moves<T>(
+    target: &Target,
+    leaf: usize,
+    lock: impl Fn() -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
+    if !sys::is_partition(target.leaves[leaf].oid) {
+        return lock().map(Some);
+    }
+    let done = sys::attempt(
+        || lock().map_err(Some),
+        |report| (report.sql_error_code() == ERRCODE_T_R_SERIALIZATION_FAILURE).then_some(None),
+    );
+    match done {
+        Ok(done) => Ok(Some(done)),
+        Err(None) => Ok(None),
+        Err(Some(error)) => Err(error),
+    }
 }
 
 /// Locks and reads up to `limit` pending rows that nobody else has locked, but for those at `except`.
@@ -269,16 +300,19 @@ pub fn claim(
         pending = target.pending(),
         lock = target.lock(),
     );
-    Spi::connect_mut(|client| {
-        places(
-            leaf,
-            client.update(
-                &statement,
-                None,
-                &[target.rejected.clone().into(), except.into()],
-            )?,
-        )
-    })
+    let claim = || {
+        Spi::connect_mut(|client| {
+            let arguments = [target.rejected.clone().into(), except.clone().into()];
+            places(leaf, client.update(&statement, None, &arguments)?)
+        })
+    };
+    // In a transaction that sees no news it would be the same each time.
+    for _ in 1..ATTEMPTS {
+        if let Some(claimed) = unless_one_moves(target, leaf, claim)? {
+            return Ok(claimed);
+        }
+    }
+    claim()
 }
 
 fn places(leaf: usize, table: spi::SpiTupleTable<'_>) -> Result<Contents, Error> {

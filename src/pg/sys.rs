@@ -14,7 +14,7 @@ use pgrx::pg_sys;
 
 pub use abort::{on_abort, on_abort_of_any};
 pub use attempt::attempt;
-pub use relation::{Say, lock_relation, say_in_updates};
+pub use relation::{Say, is_partition, lock_relation, say_in_updates};
 
 /// Runs `f` with a search_path of `pg_catalog, pg_temp`, so that a catalog query means what it says
 /// whatever the caller's search_path has in front.

@@ -8,6 +8,12 @@ pub fn lock_relation(oid: pg_sys::Oid) {
     unsafe { pg_sys::LockRelationOid(oid, pg_sys::RowExclusiveLock as i32) }
 }
 
+/// Whether rows of it may move to another table.
+pub fn is_partition(oid: pg_sys::Oid) -> bool {
+    // SAFETY: takes any OID; one that is gone is none.
+    unsafe { pg_sys::get_rel_relispartition(oid) }
+}
+
 /// What of a table's own has a say in what an UPDATE leaves behind.
 #[derive(Clone, Copy)]
 pub struct Say {
