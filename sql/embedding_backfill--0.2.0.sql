@@ -147,8 +147,8 @@ WHERE pg_catalog.has_any_column_privilege(j.relation::pg_catalog.oid, 'SELECT')
        WHERE e.extname OPERATOR(pg_catalog.=) 'embedding_backfill'
          AND pg_catalog.pg_has_role(e.extowner, 'USAGE'));
 COMMENT ON VIEW embedding_backfill.runs IS 'one row a run: who, what, when, how it ended, and what it cost';
-COMMENT ON COLUMN embedding_backfill.runs.state IS 'running, done, failed, or interrupted where its session ended before it did';
-COMMENT ON COLUMN embedding_backfill.runs.reason IS 'why it ended: done, the limit that was reached, or the error';
+COMMENT ON COLUMN embedding_backfill.runs.state IS 'running, done, failed, or interrupted by a cancel, by another error of PostgreSQL''s own, or by the end of its session';
+COMMENT ON COLUMN embedding_backfill.runs.reason IS 'why it ended: done, the limit that was reached, or the error; NULL where it was interrupted';
 COMMENT ON COLUMN embedding_backfill.runs.model IS 'NULL for mirror_to_chroma, which embeds nothing';
 COMMENT ON COLUMN embedding_backfill.runs.task_type IS 'NULL for mirror_to_chroma';
 COMMENT ON COLUMN embedding_backfill.runs.pending IS 'rows to embed, or for mirror_to_chroma to mirror, when it began';
