@@ -141,13 +141,16 @@ impl Backfill {
 
     /// False when the run is over and its entry is closed.
     pub fn step(&mut self) -> Result<bool, Error> {
-        if let Some(error) = self.target.hold_still()? {
-            // What is in flight has nowhere to go any more.
-            let stop = Stop::Failed(error);
-            self.tally.close(&stop)?;
-            self.stop = Some(stop);
-            return Ok(false);
-        }
+        let _snapshot = match self.target.hold_still() {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                // What is in flight has nowhere to go any more.
+                let stop = Stop::Failed(error);
+                self.tally.close(&stop)?;
+                self.stop = Some(stop);
+                return Ok(false);
+            }
+        };
         let began = Instant::now();
         let before = self.tally.counts.embedded;
         self.wrote = false;

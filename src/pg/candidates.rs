@@ -11,10 +11,9 @@ use pgrx::prelude::*;
 use pgrx::spi::SpiHeapTupleData;
 
 use super::error::Error;
-use super::leaves::Leaf;
 use super::store::Place;
 use super::survey::count;
-use super::sys;
+use super::sys::{self, Snapshot};
 use super::target::Target;
 
 /// Collected at a time: 8 MB of ctids, whatever the table's size.
@@ -69,7 +68,7 @@ impl Target {
 
     /// FROM and WHERE for the rows of one leaf; conditions follow with AND.
     pub fn rows_of(&self, leaf: usize) -> String {
-        let Leaf { source, within, .. } = &self.leaves[leaf];
+        let (source, within) = self.leaves[leaf].reach(self);
         format!("FROM {source} AS {} WHERE {within}", self.alias)
     }
 }
@@ -126,6 +125,8 @@ pub fn collect_where(
         target.rows_of(leaf),
     );
     const CHUNK: std::ffi::c_long = 10_000;
+    // The leaf may have been waited for.
+    let _snapshot = Snapshot::newest();
     Spi::connect(|client| {
         let mut cursor = client.try_open_cursor(&statement, arguments)?;
         loop {
@@ -151,7 +152,7 @@ pub fn windows(target: &Target, leaf: usize) -> Result<Vec<Option<Range<u32>>>, 
         Spi::connect(|client| {
             client
                 .select(
-                    "SELECT reltuples::float8 FROM pg_class WHERE oid = $1",
+                    "SELECT (SELECT reltuples::float8 FROM pg_class WHERE oid = $1)",
                     None,
                     &[table.into()],
                 )?

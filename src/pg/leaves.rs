@@ -5,27 +5,41 @@ use pgrx::prelude::*;
 
 use super::error::Error;
 use super::sys;
+use super::target::Target;
 
 /// A table that stores rows, and how the caller may reach it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Leaf {
     pub oid: Oid,
-    /// What stands behind FROM and UPDATE, without the alias.
-    pub source: String,
+    /// And not through the parent.
+    by_name: bool,
     /// SQL of type boolean: true for rows of this leaf.
-    pub within: String,
+    within: String,
+}
+
+impl Leaf {
+    /// What stands behind FROM and UPDATE, without the alias, and the condition that goes with it. By the name that
+    /// the leaf has now and keeps while the transaction lasts: another table may have taken the one that it had.
+    /// No row where it is no part of the target any more, until the leaves are found anew.
+    pub fn reach(&self, target: &Target) -> (String, &str) {
+        if !self.by_name {
+            return (target.relation.clone(), &self.within);
+        }
+        sys::lock_name(self.oid);
+        match sys::name_of(self.oid) {
+            Some(name) if self.oid == target.oid || sys::is_below(self.oid, target.oid) => {
+                (format!("ONLY {name}"), &self.within)
+            }
+            _ => (format!("ONLY {}", target.relation), "false"),
+        }
+    }
 }
 
 /// The tables below `oid` that store rows, and the foreign ones. A table of one's own is read by its
 /// name. Where the caller has rights on the parent alone, or its policies apply, it is reached through
 /// the parent: `tableoid` says which rows are meant, the partition's constraint lets the planner skip
 /// the other partitions. Not under a pinned search_path, see `within`.
-pub fn of(
-    oid: Oid,
-    relation: &str,
-    alias: &str,
-    column: &str,
-) -> Result<(Vec<Leaf>, Vec<String>), Error> {
+pub fn of(oid: Oid, alias: &str, column: &str) -> Result<(Vec<Leaf>, Vec<String>), Error> {
     let mut own = Vec::new();
     let mut foreign = Vec::new();
     for (name, oid, reach) in sys::with_pinned_search_path(|| tables(oid, column))? {
@@ -33,12 +47,12 @@ pub fn of(
             Reach::Foreign => foreign.push(name),
             Reach::ByName => own.push(Leaf {
                 oid,
-                source: format!("ONLY {name}"),
+                by_name: true,
                 within: "true".into(),
             }),
             Reach::ThroughParent => own.push(Leaf {
                 oid,
-                source: relation.to_owned(),
+                by_name: false,
                 within: within(oid, alias)?,
             }),
         }

@@ -43,6 +43,7 @@ fn embed_missing(
 ) -> Result<i64, ErrorReport> {
     let batch = Call::batch(batch)?;
     let call = Call::new(relation, content, embedding_column, source_filter)?;
+    let _snapshot = call.hold_still();
     let model = settings::model_named(model.as_deref())?;
     Ok(embed_batch(&call, batch, model)?)
 }

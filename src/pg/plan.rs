@@ -74,6 +74,7 @@ fn embed_plan(
 > {
     let batch = Call::batch(batch)?;
     let call = Call::new(relation, content, embedding_column, source_filter)?;
+    let _snapshot = call.hold_still();
     let model = settings::model_named(model.as_deref())?;
     let (target, purpose) = preflight::meant(&call, model)?;
     let price = price::of(&target, &purpose, batch)?;

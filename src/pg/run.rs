@@ -71,6 +71,7 @@ fn run_begin(
     preflight::granted(FUNCTION)?;
     let batch = Call::batch(batch)?;
     let call = Call::new(relation, content, embedding_column, source_filter)?;
+    let _snapshot = call.hold_still();
     let model = settings::model_named(model.as_deref())?;
     let mut limits = Limits::new(model, max_duration, max_rows, max_tokens, max_cost)?;
     limits.deadline = first_deadline(limits.deadline);
@@ -100,6 +101,7 @@ fn mirror_begin(
 ) -> Result<Option<bool>, ErrorReport> {
     preflight::granted(journal::MIRROR)?;
     let call = Call::new(relation, content, embedding_column, source_filter)?;
+    let _snapshot = call.hold_still();
     let arguments = mirror::Arguments {
         collection,
         key,

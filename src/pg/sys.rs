@@ -5,6 +5,7 @@
 mod abort;
 mod attempt;
 mod relation;
+mod snapshot;
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -14,7 +15,11 @@ use pgrx::pg_sys;
 
 pub use abort::{on_abort, on_abort_of_any};
 pub use attempt::attempt;
-pub use relation::{Say, is_partition, lock_relation, say_in_updates};
+pub use relation::{
+    Say, column_name, column_typmod, is_below, is_partition, lock_name, lock_relation, name_of,
+    say_in_updates,
+};
+pub use snapshot::Snapshot;
 
 /// Runs `f` with a search_path of `pg_catalog, pg_temp`, so that a catalog query means what it says
 /// whatever the caller's search_path has in front.

@@ -11,7 +11,7 @@ use super::error::Error;
 use super::expression;
 use super::leaves::{self, Leaf};
 use super::plans::Plans;
-use super::sys;
+use super::sys::{self, Snapshot};
 use super::vector_type::VectorTypes;
 
 /// Keeps our keys apart from those that other programs take: "EB" in the topmost bytes.
@@ -79,48 +79,30 @@ impl Target {
     }
 
     /// Statements name the table and the column, so each transaction of a run makes sure that they
-    /// are still those that were meant. Under the lock that an UPDATE takes, so that they stay it.
-    pub fn hold_still(&self) -> Result<Option<Error>, Error> {
+    /// are still those that were meant. Under the lock that an UPDATE takes, so that they stay it;
+    /// whoever was changing them has been waited for then, and what he did can be seen.
+    pub fn hold_still(&self) -> Result<Snapshot, Error> {
         sys::lock_relation(self.oid);
-        let (relation, column) = sys::with_pinned_search_path(|| {
-            Spi::connect(|client| {
-                client
-                    .select(
-                        "SELECT (SELECT format('%I.%I', n.nspname, c.relname)
-                                 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                                 WHERE c.oid = $1),
-                                (SELECT a.attname::text FROM pg_attribute a
-                                 WHERE a.attrelid = $1 AND a.attnum = $2 AND NOT a.attisdropped
-                                   AND a.atttypmod = $3)",
-                        None,
-                        &[
-                            self.oid.into(),
-                            self.column.number.into(),
-                            self.column.typmod.into(),
-                        ],
-                    )?
-                    .first()
-                    .get_two::<String, String>()
-            })
-        })?;
-        if relation.as_ref() != Some(&self.relation) {
-            return Ok(Some(Error::RelationReplaced {
+        if sys::name_of(self.oid).as_ref() != Some(&self.relation) {
+            return Err(Error::RelationReplaced {
                 relation: self.label.clone(),
-            }));
+            });
         }
-        if column.as_ref() != Some(&self.column.name) {
-            return Ok(Some(Error::ColumnReplaced {
+        let column = &self.column;
+        if sys::column_name(self.oid, column.number).as_ref() != Some(&column.name)
+            || sys::column_typmod(self.oid, column.number) != Some(column.typmod)
+        {
+            return Err(Error::ColumnReplaced {
                 relation: self.label.clone(),
-                column: self.column.name.clone(),
-            }));
+                column: column.name.clone(),
+            });
         }
-        Ok(None)
+        Ok(Snapshot::newest())
     }
 
     /// Finds the leaves anew: partitions come and go. True where they are others than before.
     pub fn find_leaves(&mut self) -> Result<bool, Error> {
-        let (leaves, foreign) =
-            leaves::of(self.oid, &self.relation, &self.alias, &self.column.name)?;
+        let (leaves, foreign) = leaves::of(self.oid, &self.alias, &self.column.name)?;
         let changed = leaves != self.leaves;
         self.leaves = leaves;
         self.foreign = foreign;
@@ -150,6 +132,12 @@ impl Call {
             embedding_column: embedding_column.map(|name| name.to_string_lossy().into_owned()),
             source_filter,
         })
+    }
+
+    /// Before anything is looked up: as the table is when nobody is changing it any more.
+    pub fn hold_still(&self) -> Snapshot {
+        sys::lock_name(self.relation);
+        Snapshot::newest()
     }
 
     /// Rows of one batch, from its argument.

@@ -46,6 +46,7 @@ fn embed_verify(
         value => return Err(Error::Sample { value }.into()),
     };
     let call = Call::new(relation, content, embedding_column, None)?;
+    let _snapshot = call.hold_still();
     let named = settings::model_named(model.as_deref())?;
     let (target, mut purpose) = preflight::meant(&call, named)?;
     if model.is_none()

@@ -1,9 +1,9 @@
-//! The table is rewritten, emptied or replaced, and its partitions come and go, while a `CALL` waits for the API: the CALL holds
-//! none of it up, and ends with right vectors or a clear error.
+//! The table is rewritten, emptied or replaced while a `CALL` waits for the API: the CALL holds none of it up, and ends with
+//! right vectors or a clear error.
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     thread,
@@ -52,7 +52,7 @@ fn delete_for_good(session: &mut Session, id: i64) {
 }
 
 /// Each tenth request waits until it has happened once more, up to so many times: it happens, however slow the machine.
-fn each_tenth_request_waits(db: &Db, happened: &Arc<AtomicU64>, times: u64) {
+pub fn each_tenth_request_waits(db: &Db, happened: &Arc<AtomicU64>, times: u64) {
     let (happened, requests) = (Arc::clone(happened), AtomicU64::new(0));
     db.api.set(|config| {
         config.script = Some(Arc::new(move |_| {
@@ -147,105 +147,4 @@ fn a_column_that_takes_the_name_is_filled_rightly_or_not_at_all() {
         }
         right(&mut session, "logs");
     }
-}
-
-/// `logs` by ranges of 100 ids: `low`, `high`, and `far`, a table that could become its third partition; 100 pending rows each.
-fn partitioned(session: &mut Session) {
-    session.run(
-        "CREATE TABLE logs (id bigint, body text, embedding vector(128)) PARTITION BY RANGE (id);
-         CREATE TABLE low PARTITION OF logs FOR VALUES FROM (0) TO (100);
-         CREATE TABLE high PARTITION OF logs FOR VALUES FROM (100) TO (200);
-         CREATE TABLE far (LIKE logs);
-         INSERT INTO logs SELECT i, 'entry ' || i FROM generate_series(0, 199) i;
-         INSERT INTO far SELECT i, 'entry ' || i FROM generate_series(200, 299) i",
-    );
-}
-
-/// A CALL on it, and what another session does while its third request is being answered.
-fn partitions_change(
-    change: &'static str,
-) -> (Db<'static>, Session, Result<Finished, postgres::Error>) {
-    let db = Db::fresh();
-    db.set("concurrency", "1");
-    let mut session = db.session();
-    partitioned(&mut session);
-    let (other, seen) = (Mutex::new(db.session()), AtomicU64::new(0));
-    db.api.set(|config| {
-        config.script = Some(Arc::new(move |_| {
-            if seen.fetch_add(1, Relaxed) == 2 {
-                other.lock().expect("no change panics").run(change);
-            }
-            None
-        }));
-    });
-    let result = session.embed_all("'logs', 10");
-    assert!(db.api.stats().requests >= 3, "{result:?}");
-    (db, session, result)
-}
-
-#[test]
-fn a_partition_that_is_attached_meanwhile_is_embedded_too() {
-    let (_db, mut session, result) =
-        partitions_change("ALTER TABLE logs ATTACH PARTITION far FOR VALUES FROM (200) TO (300)");
-    assert_eq!(result.unwrap(), Finished::done(300, 0));
-    assert_eq!(right(&mut session, "logs"), 300);
-}
-
-// Concurrently means: after all transactions that could still use it. A CALL that kept one open would wait for itself here.
-#[test]
-fn a_partition_that_is_detached_meanwhile_is_not_missed() {
-    for detach in [
-        "ALTER TABLE logs DETACH PARTITION high",
-        "ALTER TABLE logs DETACH PARTITION high CONCURRENTLY",
-        "ALTER TABLE logs DETACH PARTITION low",
-    ] {
-        println!("{detach}");
-        let (_db, mut session, result) = partitions_change(detach);
-        let finished = result.unwrap();
-        assert_eq!(
-            (finished.remaining, &*finished.stopped_because),
-            (0, "done")
-        );
-        assert_eq!(right(&mut session, "logs"), 100);
-        let gone = detach.split(' ').nth(5).expect("a name");
-        println!("{finished:?}, {} rows of {gone}", right(&mut session, gone));
-    }
-}
-
-#[test]
-fn a_partition_that_is_dropped_meanwhile() {
-    let (_db, mut session, result) = partitions_change("DROP TABLE high");
-    if let Err(error) = result {
-        assert_eq!(error.code().unwrap().code(), "42P01", "{error:?}");
-    }
-    session.embed_all("'logs'").unwrap();
-    assert_eq!(right(&mut session, "logs"), 100);
-}
-
-// Would pass wrongly if the partition stayed where it is: each tenth request waits for the next time.
-#[test]
-fn a_partition_that_comes_and_goes_all_the_time() {
-    let db = Db::fresh();
-    let mut session = db.session();
-    partitioned(&mut session);
-    session.run("INSERT INTO logs SELECT i, 'more ' || i FROM generate_series(0, 199) i, generate_series(1, 9)");
-    let (moving, moved) = (AtomicBool::new(true), Arc::new(AtomicU64::new(0)));
-    each_tenth_request_waits(&db, &moved, 3);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut other = db.session();
-            while moving.load(Relaxed) {
-                other.run("ALTER TABLE logs ATTACH PARTITION far FOR VALUES FROM (200) TO (300)");
-                other.run("ALTER TABLE logs DETACH PARTITION far");
-                moved.fetch_add(1, Relaxed);
-            }
-        });
-        let finished = db.session().embed_all("'logs', 20");
-        moving.store(false, Relaxed);
-        assert_eq!(finished.unwrap().stopped_because, "done");
-    });
-    println!("{} times", moved.load(Relaxed));
-    assert!(moved.load(Relaxed) >= 3);
-    assert_eq!(right(&mut session, "logs"), 2000);
-    right(&mut session, "far");
 }

@@ -18,6 +18,8 @@ mod control;
 mod crashes;
 mod cron;
 mod ddl;
+mod ddl_locked;
+mod ddl_partitions;
 mod demo_tables;
 mod dump;
 mod faults;

@@ -10,7 +10,7 @@ use crate::pg::error::Error;
 use crate::pg::error::MirrorError;
 use crate::pg::expression;
 use crate::pg::survey::count;
-use crate::pg::sys;
+use crate::pg::sys::{self, Snapshot};
 use crate::pg::target::Target;
 
 #[derive(Debug, Clone)]
@@ -180,6 +180,8 @@ impl Key {
                 self.sql,
                 target.rows_of(leaf)
             );
+            // The leaf may have been waited for.
+            let _snapshot = Snapshot::newest();
             Spi::connect(|client| {
                 for row in client.select(&statement, None, &arguments)? {
                     present.extend(row.get::<String>(1)?);

@@ -105,12 +105,15 @@ impl Mirroring {
 
     /// False when the run is over and its entry is closed.
     pub fn step(&mut self) -> Result<bool, Error> {
-        if let Some(error) = self.source.target.hold_still()? {
-            let stop = Stop::Failed(error);
-            self.tally.close(&stop)?;
-            self.stop = Some(stop);
-            return Ok(false);
-        }
+        let _snapshot = match self.source.target.hold_still() {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                let stop = Stop::Failed(error);
+                self.tally.close(&stop)?;
+                self.stop = Some(stop);
+                return Ok(false);
+            }
+        };
         let began = Instant::now();
         let before = self.tally.counts.mirrored;
         while self.exchange()? && began.elapsed() < COMMIT_EVERY {}

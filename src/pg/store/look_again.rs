@@ -111,8 +111,7 @@ fn last_places(
 
 /// A vector that is not of the content that stands beside it now.
 pub fn take_back(target: &Target, place: &Place) -> Result<Place, Obstacle> {
-    let source = &target.leaves[place.leaf].source;
-    let within = &target.leaves[place.leaf].within;
+    let (source, within) = target.leaves[place.leaf].reach(target);
     let statement = format!(
         "UPDATE {source} AS {alias} SET {column} = NULL
          WHERE {within} AND {alias}.ctid OPERATOR(pg_catalog.=) $1

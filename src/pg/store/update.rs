@@ -11,7 +11,6 @@ use super::look_again::{Left, constraints_at_once, look_again, take_back};
 use super::obstacle::Obstacle;
 use super::{Made, Written};
 use crate::pg::error::Error;
-use crate::pg::leaves::Leaf;
 use crate::pg::sys::{self, Say};
 use crate::pg::target::Target;
 use crate::pg::vector_type::VectorArray;
@@ -114,7 +113,7 @@ pub fn statement(target: &Target, leaf: usize) -> String {
 /// Sets the vectors `$2` at the ctids `$1`. The names of the joined columns are such that no column
 /// of the user's can be meant.
 fn update_statement(target: &Target, leaf: usize, say: Say) -> String {
-    let Leaf { source, within, .. } = &target.leaves[leaf];
+    let (source, within) = target.leaves[leaf].reach(target);
     let returning = match is_looked_at(target, say) {
         true => format!(
             " RETURNING {}, \"embedding_backfill ctid\"",

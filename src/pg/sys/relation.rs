@@ -1,11 +1,79 @@
-//! Relations, as this backend has them open.
+//! Relations: their locks and names, and how this backend has them open. What is asked of them here is answered
+//! out of Postgres's own caches, as its parser would, and not by what a snapshot from before the lock still shows.
+
+use std::ffi::{CStr, c_char};
 
 use pgrx::pg_sys;
+use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
+
+unsafe extern "C-unwind" {
+    /// Of partitions, too.
+    fn typeInheritsFrom(subclass: pg_sys::Oid, superclass: pg_sys::Oid) -> bool;
+}
 
 /// Keeps others from changing or dropping a relation until the transaction ends, as an UPDATE does.
 pub fn lock_relation(oid: pg_sys::Oid) {
     // SAFETY: takes any OID; one that is gone is locked all the same.
     unsafe { pg_sys::LockRelationOid(oid, pg_sys::RowExclusiveLock as i32) }
+}
+
+/// Keeps others from renaming, detaching or dropping a relation until the transaction ends, as a SELECT does.
+pub fn lock_name(oid: pg_sys::Oid) {
+    // SAFETY: as above.
+    unsafe { pg_sys::LockRelationOid(oid, pg_sys::AccessShareLock as i32) }
+}
+
+/// Schema-qualified and quoted; none where the relation is gone.
+pub fn name_of(oid: pg_sys::Oid) -> Option<String> {
+    // SAFETY: takes any OID; each name is null or a palloc'd C string.
+    unsafe {
+        let name = pg_sys::get_rel_name(oid);
+        if name.is_null() {
+            return None;
+        }
+        let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(oid));
+        text(pg_sys::quote_qualified_identifier(schema, name))
+    }
+}
+
+/// Not quoted; of a dropped column Postgres's name for it, and none where the relation is gone.
+pub fn column_name(oid: pg_sys::Oid, number: i16) -> Option<String> {
+    // SAFETY: takes any numbers; null or a palloc'd C string.
+    unsafe { text(pg_sys::get_attname(oid, number, true)) }
+}
+
+/// None where the relation or the column is gone.
+pub fn column_typmod(oid: pg_sys::Oid, number: i16) -> Option<i32> {
+    let mut found = (pg_sys::Oid::INVALID, -1, pg_sys::Oid::INVALID);
+    let there = column_name(oid, number).is_some();
+    // SAFETY: the column is there; it writes to where it is told, and frees what it looked at.
+    there.then(|| unsafe {
+        pg_sys::get_atttypetypmodcoll(oid, number, &mut found.0, &mut found.1, &mut found.2);
+        found.1
+    })
+}
+
+/// # Safety
+/// `name` is null or a C string.
+unsafe fn text(name: *const c_char) -> Option<String> {
+    // SAFETY: it is not null where it is read.
+    (!name.is_null()).then(|| {
+        unsafe { CStr::from_ptr(name) }
+            .to_string_lossy()
+            .into_owned()
+    })
+}
+
+/// Whether a table that is there, and locked, is a partition or a child of another, over however many levels.
+pub fn is_below(table: pg_sys::Oid, parent: pg_sys::Oid) -> bool {
+    // SAFETY: tables have a type of their own; the function is Postgres's, with this signature since long before 15.
+    unsafe {
+        let (table, parent) = (
+            pg_sys::get_rel_type_id(table),
+            pg_sys::get_rel_type_id(parent),
+        );
+        pg_guard_ffi_boundary(|| typeInheritsFrom(table, parent))
+    }
 }
 
 /// Whether rows of it may move to another table.
