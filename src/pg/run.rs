@@ -130,7 +130,7 @@ fn first_deadline(of_this: Option<Instant>) -> Option<Instant> {
 
 /// Another one has the column.
 fn held(target: &Target, holder: &Holder, deadline: Option<Instant>) -> Option<bool> {
-    if holder.whole_table {
+    if holder.is_call {
         report::already_running(target, holder);
         STATE.set(State::NotBegun("already_running"));
         return Some(false);

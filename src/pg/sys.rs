@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 mod abort;
+mod advisory;
 mod attempt;
 mod relation;
 mod snapshot;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use pgrx::pg_sys;
 
 pub use abort::{on_abort, on_abort_of_any};
+pub use advisory::{Mode, Span, try_lock, unlock};
 pub use attempt::attempt;
 pub use relation::{
     Say, column_name, column_typmod, is_below, is_partition, lock_name, lock_relation, name_of,
@@ -60,41 +62,6 @@ pub fn as_user<R>(user: pg_sys::Oid, f: impl FnOnce() -> R) -> R {
     // SAFETY: what was there before.
     unsafe { pg_sys::SetUserIdAndSecContext(before, context) };
     result
-}
-
-/// Takes an advisory lock that the session holds, without waiting.
-pub fn try_lock_session(key: i64) -> bool {
-    try_lock(key, pg_sys::ExclusiveLock as i32, true)
-}
-
-/// Takes an advisory lock until the transaction ends, without waiting.
-pub fn try_lock_transaction_shared(key: i64) -> bool {
-    try_lock(key, pg_sys::ShareLock as i32, false)
-}
-
-fn try_lock(key: i64, mode: pg_sys::LOCKMODE, session: bool) -> bool {
-    // SAFETY: a complete tag; LockAcquire copies it.
-    let acquired = unsafe { pg_sys::LockAcquire(&advisory(key), mode, session, true) };
-    acquired != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
-}
-
-/// Gives back what `try_lock_session` took. Allowed while a transaction aborts.
-pub fn unlock_session(key: i64) {
-    // SAFETY: as above; the lock is this session's.
-    unsafe { pg_sys::LockRelease(&advisory(key), pg_sys::ExclusiveLock as i32, true) };
-}
-
-/// The tag of `pg_advisory_lock(bigint)`.
-fn advisory(key: i64) -> pg_sys::LOCKTAG {
-    pg_sys::LOCKTAG {
-        // SAFETY: backend-local, set before any query runs.
-        locktag_field1: unsafe { pg_sys::MyDatabaseId.to_u32() },
-        locktag_field2: (key >> 32) as u32,
-        locktag_field3: key as u32,
-        locktag_field4: 1,
-        locktag_type: pg_sys::LockTagType::LOCKTAG_ADVISORY as u8,
-        locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
-    }
 }
 
 /// The name of the database's encoding where it is not UTF-8, the only one that texts and names can

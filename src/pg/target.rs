@@ -62,7 +62,7 @@ pub struct Target {
 impl Target {
     /// Of the column's advisory lock.
     pub fn lock_key(&self) -> i64 {
-        LOCKS | i64::from(self.oid.to_u32()) << 16 | i64::from(self.column.number)
+        lock_key(self.oid, self.column.number)
     }
 
     /// The content for a person: the caller's own words, or the columns that were chosen.
@@ -147,6 +147,11 @@ impl Call {
             value => Err(Error::Batch { value }),
         }
     }
+}
+
+/// Of the advisory lock for a column.
+pub fn lock_key(table: Oid, column: i16) -> i64 {
+    LOCKS | i64::from(table.to_u32()) << 16 | i64::from(column)
 }
 
 pub fn resolve(call: &Call) -> Result<Target, Error> {

@@ -1,6 +1,7 @@
 //! The tables that several stories start from, and ways to make the API misbehave.
 
 use std::{
+    ops::RangeBounds,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
@@ -76,11 +77,20 @@ pub struct Gate(Arc<AtomicBool>);
 impl Gate {
     /// The first `free` requests from now on are answered at once.
     pub fn after(db: &Db, free: u32) -> Gate {
+        Gate::before(db, free..)
+    }
+
+    /// Only the first request from now on has to wait.
+    pub fn for_the_first(db: &Db) -> Gate {
+        Gate::before(db, 0..1)
+    }
+
+    fn before(db: &Db, requests: impl RangeBounds<u32> + Send + Sync + 'static) -> Gate {
         let gate = Gate::default();
         let (shut, arrived) = (gate.clone(), AtomicU32::new(0));
         db.api.set(|config| {
             config.script = Some(Arc::new(move |_| {
-                if arrived.fetch_add(1, Relaxed) >= free {
+                if requests.contains(&arrived.fetch_add(1, Relaxed)) {
                     shut.wait();
                 }
                 None

@@ -58,6 +58,7 @@ mod moments;
 mod notify;
 mod one_batch;
 mod one_runner;
+mod one_runner_parts;
 mod pg_upgrade;
 mod plan;
 mod plan_price;

@@ -7,7 +7,7 @@ use support::{Db, Finished, Session, refused, wait_until};
 
 use crate::fixtures::{Gate, filled, logs, mended, right};
 
-fn advisory_locks(session: &mut Session) -> i64 {
+pub fn advisory_locks(session: &mut Session) -> i64 {
     session.number(
         "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",

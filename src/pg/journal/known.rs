@@ -7,16 +7,16 @@ use crate::gemini::request::Purpose;
 use crate::pg::error::Error;
 use crate::pg::target::Target;
 
-/// What a process does that holds the lock of a column.
-pub fn function_of(lock_key: i64, pid: i32) -> Result<Option<String>, Error> {
+/// What a process does that has a run.
+pub fn function_of(pid: i32) -> Result<Option<String>, Error> {
     as_owner(|| {
         Spi::connect(|client| {
             let rows = client.select(
                 "SELECT function FROM embedding_backfill.journal
-                 WHERE lock_key = $1 AND pid = $2 AND state = 'running'
+                 WHERE pid = $1 AND state = 'running'
                  ORDER BY run DESC",
                 Some(1),
-                &[lock_key.into(), pid.into()],
+                &[pid.into()],
             )?;
             match rows.is_empty() {
                 true => Ok(None),
