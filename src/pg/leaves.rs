@@ -35,7 +35,7 @@ impl Leaf {
     }
 }
 
-/// The tables below `oid` that store rows, and the foreign ones. A table of one's own is read by its
+/// The tables below `oid` that store rows, and the foreign ones, without other sessions' temporary tables. A table of one's own is read by its
 /// name. Where the caller has rights on the parent alone, or its policies apply, it is reached through
 /// the parent: `tableoid` says which rows are meant, the partition's constraint lets the planner skip
 /// the other partitions. Not under a pinned search_path, see `within`.
@@ -77,13 +77,13 @@ fn tables(oid: Oid, column: &str) -> Result<Vec<(String, Oid, Reach)>, Error> {
              )
              SELECT format('%I.%I', n.nspname, c.relname), c.relkind = 'f',
                     c.oid = $1
-                        OR has_table_privilege(c.oid, 'SELECT')
+                        OR has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
                            AND has_column_privilege(c.oid, $2, 'UPDATE')
                            AND NOT row_security_active(c.oid) AND NOT row_security_active($1),
                     c.oid
              FROM tree JOIN pg_class c ON c.oid = tree.oid
              JOIN pg_namespace n ON n.oid = c.relnamespace
-             WHERE c.relkind IN ('r', 'f')
+             WHERE c.relkind IN ('r', 'f') AND NOT pg_is_other_temp_schema(n.oid)
              ORDER BY c.relname, c.oid",
             None,
             &[oid.into(), column.into()],

@@ -196,6 +196,27 @@ fn rights_on_a_partitioned_table_cover_its_partitions() {
     assert_eq!(right(&mut owner, "logs"), 20);
 }
 
+// Rights on a partition as well change nothing, where its schema may not be used.
+#[test]
+fn rights_on_a_partitioned_table_cover_partitions_in_a_closed_schema() {
+    let db = Db::fresh();
+    let mut owner = db.session();
+    let role = db.role("operator");
+    owner.run(&format!(
+        "CREATE SCHEMA closed;
+         CREATE TABLE logs (id bigint, body text, embedding vector(128)) PARTITION BY RANGE (id);
+         CREATE TABLE closed.low PARTITION OF logs FOR VALUES FROM (0) TO (10);
+         CREATE TABLE high PARTITION OF logs DEFAULT;
+         INSERT INTO logs SELECT i, 'entry ' || i FROM generate_series(1, 20) i;
+         GRANT EXECUTE ON ALL ROUTINES IN SCHEMA public TO {role};
+         GRANT SELECT, UPDATE ON logs, closed.low, high TO {role}"
+    ));
+    let mut session = db.session_as(&role);
+    assert_eq!(session.embed("'logs', 15").unwrap(), 15);
+    assert_eq!(session.embed_all("'logs'").unwrap(), Finished::done(5, 0));
+    assert_eq!(right(&mut owner, "logs"), 20);
+}
+
 #[test]
 fn a_schema_that_may_not_be_used_stays_closed() {
     let db = Db::fresh();
