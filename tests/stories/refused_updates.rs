@@ -384,6 +384,21 @@ fn a_trigger_that_changes_the_content_and_holds_on_to_the_vector() {
     }
 }
 
+#[test]
+fn a_trigger_that_changes_the_content_and_brings_the_vector_back() {
+    ten_stay_behind(
+        &format!(
+            "CREATE FUNCTION back() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 IF NEW.embedding IS NULL AND OLD.embedding IS NOT NULL THEN
+                     UPDATE logs SET embedding = OLD.embedding WHERE id = NEW.id;
+                 END IF; RETURN NULL; END $$;
+             CREATE TRIGGER back AFTER UPDATE ON logs FOR EACH ROW EXECUTE FUNCTION back(); {}",
+            trigger("TRIGGER t BEFORE", "", "NEW.body := NEW.body || '!'")
+        ),
+        "a trigger changes the content and keeps the vector of what it was",
+    );
+}
+
 // It could be sent, and the vectors not be written then.
 #[test]
 fn a_rule_instead_of_the_update() {

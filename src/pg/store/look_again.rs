@@ -109,8 +109,9 @@ fn last_places(
     Ok(keys.zip(last).collect())
 }
 
-/// A vector that is not of the content that stands beside it now.
-pub fn take_back(target: &Target, place: &Place) -> Result<Place, Obstacle> {
+/// A vector that is not of the content that stands beside it now. What comes `after` updates has a say in
+/// this one, too.
+pub fn take_back(target: &Target, place: &Place, after: bool) -> Result<Place, Obstacle> {
     let (source, within) = target.leaves[place.leaf].reach(target);
     let statement = format!(
         "UPDATE {source} AS {alias} SET {column} = NULL
@@ -120,16 +121,17 @@ pub fn take_back(target: &Target, place: &Place) -> Result<Place, Obstacle> {
         column = target.column.sql,
         columns = Left::columns(target),
     );
-    let left = Spi::connect_mut(|client| {
-        match client
-            .update(&statement, None, &[place.ctid.into()])?
-            .next()
-        {
-            Some(row) => Left::of(&row),
-            None => Ok(None),
+    let mut left = HashMap::new();
+    Spi::connect_mut(|client| {
+        for row in client.update(&statement, None, &[place.ctid.into()])? {
+            left.extend(Left::of(&row)?.map(|now| (item_pointer_to_u64(place.ctid), now)));
         }
+        Ok::<_, Error>(())
     })?;
-    match left {
+    if after {
+        look_again(target, place.leaf, &mut left)?;
+    }
+    match left.into_values().next() {
         Some(left) if !left.has_vector => Ok(left.place(place.leaf)),
         // Nothing of its update may stay, then.
         _ => Err(Obstacle::Refused(KEPT.to_owned())),

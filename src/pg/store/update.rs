@@ -59,7 +59,9 @@ pub fn write(
             (true, false) => written.rows += 1,
             (false, false) => written.refused.push((now, CLEARED.to_owned())),
             // This vector is not its own any more.
-            (true, true) => written.changed.push((place, take_back(target, &now)?)),
+            (true, true) => written
+                .changed
+                .push((place, take_back(target, &now, say.after)?)),
             (false, true) => written.changed.push((place, now)),
         }
     }
