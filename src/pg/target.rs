@@ -266,8 +266,8 @@ fn relation(oid: Oid, label: &str) -> Result<(String, String, bool), Error> {
 fn stored_dimensions(target: &Target) -> Result<u32, Error> {
     let column = &target.column.sql;
     let statement = format!(
-        "SELECT vector_dims({column}) FROM {} WHERE {column} IS NOT NULL LIMIT 1",
-        target.relation
+        "SELECT {}.vector_dims({column}) FROM {} WHERE {column} IS NOT NULL LIMIT 1",
+        target.vector_schema, target.relation
     );
     let dimensions = Spi::connect(|client| {
         client

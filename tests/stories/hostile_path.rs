@@ -2,7 +2,7 @@
 //! name and arguments, and tables and types by the names of the catalog's. Each fails when it is used. What we mean must be the
 //! catalog's, under the caller's rights and all the more under those of the journal's owner.
 
-use support::{Db, Session, Trial, denied};
+use support::{Db, Finished, Session, Trial, denied};
 
 use crate::fixtures::{logs, right};
 
@@ -54,9 +54,12 @@ fn every_name_of_ours_is_the_catalogs() {
          CREATE TABLE high PARTITION OF several DEFAULT;
          INSERT INTO several SELECT i, 'entry ' || i, to_jsonb(i) FROM generate_series(1, 20) i;
          CREATE TABLE mine (id bigint PRIMARY KEY, body text, embedding vector(128)); INSERT INTO mine VALUES (1, 'a'), (2, 'b');
+         CREATE TABLE bare (id bigint PRIMARY KEY, body text, embedding vector);
+         INSERT INTO bare SELECT i, 'entry ' || i FROM generate_series(1, 9) i;
+         INSERT INTO bare (id, embedding) VALUES (10, array_fill(1, ARRAY[128])::vector);
          ALTER TABLE mine OWNER TO {role};
          GRANT EXECUTE ON ALL ROUTINES IN SCHEMA public TO {role};
-         GRANT SELECT, UPDATE ON logs, several TO {role}"
+         GRANT SELECT, UPDATE ON logs, several, bare TO {role}"
     ));
     evil(&db);
     db.api
@@ -67,6 +70,9 @@ fn every_name_of_ours_is_the_catalogs() {
         let mut session = db.session_as(user);
         session.run("SET search_path = evil, pg_catalog, public");
         tried += everything(&mut session);
+        // How many dimensions there are is asked of the rows.
+        owner.run("UPDATE bare SET embedding = NULL WHERE id < 10");
+        assert_eq!(session.embed_all("'bare'").unwrap(), Finished::done(9, 0));
         assert_eq!(right(&mut owner, "logs"), 39);
         assert_eq!(owner.number("SELECT count(embedding) FROM several"), 20);
     }

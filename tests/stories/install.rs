@@ -15,7 +15,10 @@ fn in_a_schema_of_ones_choice_with_pgvector_in_another() {
          CREATE EXTENSION vector SCHEMA extensions;
          CREATE EXTENSION embedding_backfill SCHEMA tools;
          CREATE TABLE t (body text, embedding extensions.vector(128));
-         INSERT INTO t SELECT 'entry ' || i FROM generate_series(1, 30) i",
+         INSERT INTO t SELECT 'entry ' || i FROM generate_series(1, 30) i;
+         CREATE TABLE bare (body text, embedding extensions.vector);
+         INSERT INTO bare SELECT 'entry', array_fill(1, ARRAY[128])::extensions.vector;
+         INSERT INTO bare (body) VALUES ('another')",
     );
     let embedded: i64 = session
         .query_one("SELECT tools.embed_missing('t', 10)", &[])
@@ -32,6 +35,20 @@ fn in_a_schema_of_ones_choice_with_pgvector_in_another() {
         ),
         (20, 0)
     );
+    // How many dimensions there are is asked of the rows.
+    for (query, answer) in [
+        (
+            "SELECT dimensions::bigint FROM tools.embed_plan('bare')",
+            128,
+        ),
+        ("SELECT count(*) FROM tools.embed_verify('bare', 1)", 7),
+        (
+            "SELECT cardinality(tools.embed_query('bare', 'a cat')::real[])::bigint",
+            128,
+        ),
+    ] {
+        assert_eq!(session.number(query), answer, "{query}");
+    }
     session.run("SET search_path = public, extensions");
     assert_eq!(right(&mut session, "t"), 30);
 }
