@@ -9,6 +9,10 @@ ALTER TABLE embedding_backfill.journal
     ADD COLUMN mirrored bigint NOT NULL DEFAULT 0,
     ADD COLUMN removed bigint NOT NULL DEFAULT 0;
 
+-- A column is known by its lock's key, since names are passed on from one to another.
+DROP INDEX embedding_backfill.journal_relation_idx;
+CREATE INDEX journal_column_idx ON embedding_backfill.journal (lock_key, run);
+
 CREATE OR REPLACE VIEW embedding_backfill.runs WITH (security_barrier) AS
 SELECT j.run,
        j.function,

@@ -46,7 +46,7 @@ CREATE TABLE embedding_backfill.journal (
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE embedding_backfill.journal IS 'one row a run, as the view runs shows it';
 COMMENT ON SEQUENCE embedding_backfill.journal_run_seq IS 'numbers of runs';
-CREATE INDEX journal_relation_idx ON embedding_backfill.journal (relation, embedding_column, run);
+CREATE INDEX journal_column_idx ON embedding_backfill.journal (lock_key, run);
 REVOKE ALL ON TABLE embedding_backfill.journal FROM PUBLIC;
 
 CREATE TABLE embedding_backfill.rejected (

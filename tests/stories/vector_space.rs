@@ -159,6 +159,65 @@ fn another_model_after_a_run_is_noticed() {
     assert_eq!(session.embed_all("'logs'").unwrap(), Finished::done(30, 0));
 }
 
+/// `logs` with ten vectors of the first model in a column, and ten of the second in `embedding2`.
+fn of_two_models() -> (Db<'static>, Session) {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 30);
+    session.run("ALTER TABLE logs ADD COLUMN embedding2 vector(128)");
+    for (column, model) in [
+        ("embedding", "gemini-embedding-001"),
+        ("embedding2", "gemini-embedding-2"),
+    ] {
+        let call =
+            format!("'logs', embedding_column => '{column}', model => '{model}', max_rows => 10");
+        assert_eq!(session.embed_all(&call).unwrap().embedded, 10);
+    }
+    (db, session)
+}
+
+// A name goes from one column to another when the old is replaced by the new.
+#[test]
+fn a_column_that_got_the_name_of_another() {
+    let (db, mut session) = of_two_models();
+    session.run(
+        "ALTER TABLE logs DROP COLUMN embedding;
+         ALTER TABLE logs RENAME COLUMN embedding2 TO embedding;
+         SET embedding_backfill.model = 'gemini-embedding-001'",
+    );
+    session.run("SELECT embed_query('logs', 'a cat')");
+    let path = db.api.requests().last().unwrap().path.clone();
+    assert!(path.contains("gemini-embedding-2"), "{path}");
+    // What was left over of the old column.
+    let call = "'logs', model => 'gemini-embedding-001'";
+    refused(session.embed_all(call), "55000", "gemini-embedding-001", "");
+    refused(session.embed(call), "55000", "gemini-embedding-001", "");
+    let before = requests(&db).len();
+    assert_eq!(
+        session
+            .embed_all("'logs', model => 'gemini-embedding-2'")
+            .unwrap(),
+        Finished::done(20, 0)
+    );
+    assert_eq!(requests(&db)[before..], [20], "it is known, under any name");
+    assert_eq!(right(&mut session, "logs"), 30);
+}
+
+#[test]
+fn a_new_column_by_the_name_of_an_old_one() {
+    let (db, mut session) = of_two_models();
+    session.run(
+        "ALTER TABLE logs DROP COLUMN embedding, DROP COLUMN embedding2;
+         ALTER TABLE logs ADD COLUMN embedding vector(128)",
+    );
+    session.run("SELECT embed_query('logs', 'a cat')");
+    let path = db.api.requests().last().unwrap().path.clone();
+    assert!(path.contains("gemini-embedding-2"), "{path}");
+    filled_elsewhere(&mut session, 8, &Space::GEMINI_2);
+    let call = "'logs', model => 'gemini-embedding-001'";
+    refused(session.embed_all(call), "55000", "gemini-embedding-001", "");
+}
+
 #[test]
 fn nothing_is_proven_where_there_is_nothing_to_do() {
     let db = Db::fresh();
