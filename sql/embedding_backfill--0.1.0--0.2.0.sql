@@ -97,7 +97,7 @@ SELECT r.run,
        r.embedded,
        r.pending,
        CASE WHEN r.pending OPERATOR(pg_catalog.<>) 0 THEN
-           pg_catalog.round(100.0 OPERATOR(pg_catalog.*) r.done OPERATOR(pg_catalog./) r.pending, 1)
+           LEAST(pg_catalog.round(100.0 OPERATOR(pg_catalog.*) r.done OPERATOR(pg_catalog./) r.pending, 1), 100.0)
        END AS percent,
        pg_catalog.round(r.done OPERATOR(pg_catalog./) r.seconds, 1) AS rows_per_second,
        CASE WHEN r.done OPERATOR(pg_catalog.<>) 0 THEN pg_catalog.make_interval(secs => pg_catalog.round(
