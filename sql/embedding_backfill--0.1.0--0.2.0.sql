@@ -262,3 +262,8 @@ REVOKE EXECUTE ON PROCEDURE @extschema@.mirror_to_chroma(regclass, text, text, n
 
 COMMENT ON FUNCTION @extschema@.embed_stop(regclass) IS
 'tells a running embed_all_missing or mirror_to_chroma to end after the requests in flight; false where none runs';
+
+-- Of those that are new: what is there already may have rights that its users gave or took.
+GRANT EXECUTE ON FUNCTION embedding_backfill.run_mirror(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION embedding_backfill.mirror_begin(regclass, text, text, name, text, text[], text, integer, interval) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION embedding_backfill.mirror_end() TO PUBLIC;

@@ -660,3 +660,12 @@ END
 $function$;
 COMMENT ON FUNCTION @extschema@.embed_keep_fresh(regclass, name[]) IS
 'makes a trigger: a row loses its embedding when one of these columns changes, so that the next run embeds it again';
+
+-- Open to all, also where the owner's default privileges say otherwise: these look at the caller's rights
+-- on the table or on what they are a step of.
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA embedding_backfill TO PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.embed_plan(regclass, integer, text, name, text, text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.embed_stop(regclass) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.embed_retry_rejected(regclass) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.embed_keep_fresh(regclass, name[]) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.embed_keep_fresh_off(regclass) TO PUBLIC;

@@ -1,6 +1,7 @@
 //! Who may spend money and send data out, and that nobody gets more rights through it than he has.
 
-use support::{Db, Finished, Trial, denied};
+use google_standin::Config;
+use support::{Cluster, Db, Finished, Trial, denied};
 
 use crate::fixtures::{logs, right};
 
@@ -87,6 +88,47 @@ fn the_steps_of_a_run_are_no_way_around_the_grant() {
         }
     }
     assert_eq!(db.api.stats().requests, 0);
+}
+
+// README's grants are enough wherever the extension is installed.
+#[test]
+fn what_is_open_is_so_whatever_the_default_privileges_are() {
+    let db = Db::bare(Cluster::shared(), Config::default());
+    let mut owner = db.session();
+    owner.run(
+        "CREATE EXTENSION vector;
+         ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON ROUTINES FROM PUBLIC;
+         CREATE EXTENSION embedding_backfill",
+    );
+    let role = db.role("embedder");
+    logs(&mut owner, 3);
+    owner.run(&format!(
+        "GRANT EXECUTE ON PROCEDURE embed_all_missing TO {role};
+         GRANT EXECUTE ON FUNCTION embed_texts TO {role};
+         GRANT SELECT, UPDATE (embedding) ON logs TO {role};
+         GRANT CREATE ON SCHEMA public TO {role}"
+    ));
+    let mut session = db.session_as(&role);
+    assert_eq!(session.embed_all("'logs'").unwrap(), Finished::done(3, 0));
+    for call in [
+        "SELECT FROM embed_plan('logs')",
+        "SELECT cardinality(embed_texts('{a text}'))",
+        "SELECT embed_stop('logs')",
+        "SELECT embed_retry_rejected('logs')",
+        "CREATE TABLE mine AS TABLE logs",
+        "SELECT embed_keep_fresh('mine', 'body')",
+        "UPDATE mine SET body = 'changed'",
+        "SELECT embed_keep_fresh_off('mine')",
+    ] {
+        session
+            .batch_execute(call)
+            .unwrap_or_else(|error| panic!("{call}: {error:?}"));
+    }
+    denied(
+        session.query(CALLS[0], &[]),
+        "42501",
+        "permission denied for function embed_missing",
+    );
 }
 
 #[test]

@@ -57,8 +57,8 @@ const CHANGES: &[Change] = &[
         gap: "progress, comment",
     },
     Change {
-        now: "-- Runs and rejected rows\n",
-        next: "REVOKE EXECUTE ON FUNCTION @extschema@.embed_plan(regclass, integer, text, name, text, text) FROM PUBLIC;\n",
+        now: "GRANT EXECUTE ON FUNCTION @extschema@.embed_plan(regclass, integer, text, name, text, text) TO PUBLIC;",
+        next: "REVOKE EXECUTE ON FUNCTION @extschema@.embed_plan(regclass, integer, text, name, text, text) FROM PUBLIC;",
         update: "REVOKE EXECUTE ON FUNCTION @extschema@.embed_plan(regclass, integer, text, name, text, text) FROM PUBLIC;",
         gap: "pg_catalog.text), rights: ",
     },
