@@ -571,14 +571,23 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-    trigger_name name;
+    made record;
 BEGIN
-    FOR trigger_name IN
-        SELECT t.tgname FROM pg_trigger AS t
-        WHERE t.tgrelid = relation AND t.tgparentid = 0
-          AND t.tgfoid = 'embedding_backfill.forget_embedding()'::regprocedure
+    IF relation IS NULL THEN
+        RAISE EXCEPTION 'relation must not be NULL'
+            USING ERRCODE = 'null_value_not_allowed', HINT = 'name a table, such as ''memory_logs''';
+    END IF;
+    -- Tables below it have triggers of their own where they inherit, or were named themselves.
+    FOR made IN
+        WITH RECURSIVE tree (oid) AS (
+            SELECT relation::oid
+            UNION
+            SELECT i.inhrelid FROM pg_inherits AS i JOIN tree ON i.inhparent = tree.oid)
+        SELECT t.tgname AS name, t.tgrelid::regclass AS on_table
+        FROM pg_trigger AS t JOIN tree ON t.tgrelid = tree.oid
+        WHERE t.tgparentid = 0 AND t.tgfoid = 'embedding_backfill.forget_embedding()'::regprocedure
     LOOP
-        EXECUTE format('DROP TRIGGER %I ON %s', trigger_name, relation);
+        EXECUTE format('DROP TRIGGER %I ON %s', made.name, made.on_table);
     END LOOP;
 END
 $function$;
@@ -591,9 +600,12 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
+    parent regclass;
+    vectors name[];
     embeddings name[];
+    wrong name;
+    heir regclass;
     embedding name;
-    unknown name;
 BEGIN
     IF relation IS NULL THEN
         RAISE EXCEPTION 'relation must not be NULL'
@@ -609,17 +621,39 @@ BEGIN
         RAISE EXCEPTION 'must be owner of table %', relation
             USING ERRCODE = 'insufficient_privilege', HINT = 'run it as the owner of the table';
     END IF;
-    SELECT array_agg(a.attname ORDER BY a.attnum) INTO embeddings
+    SELECT t.tgrelid INTO parent
+    FROM pg_partition_ancestors(relation) AS ancestor
+    JOIN pg_trigger AS t ON t.tgrelid = ancestor.relid
+    WHERE t.tgrelid <> relation AND t.tgparentid = 0
+      AND t.tgfoid = 'embedding_backfill.forget_embedding()'::regprocedure
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION '% is a partition of %, whose trigger it has', relation, parent
+            USING ERRCODE = 'duplicate_object', HINT = format('SELECT embed_keep_fresh(%L, ...);', parent);
+    END IF;
+    -- One that is never NULL can't be emptied.
+    SELECT array_agg(a.attname ORDER BY a.attnum),
+           array_agg(a.attname ORDER BY a.attnum) FILTER (WHERE a.attgenerated = '' AND NOT a.attnotnull)
+    INTO vectors, embeddings
     FROM pg_attribute AS a
     JOIN pg_type AS t ON t.oid = a.atttypid
     JOIN pg_depend AS d ON d.objid = t.oid AND d.classid = 'pg_type'::regclass AND d.deptype = 'e'
     JOIN pg_extension AS e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass
     WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
       AND e.extname = 'vector' AND t.typname IN ('vector', 'halfvec');
-    IF embeddings IS NULL THEN
+    IF vectors IS NULL THEN
         RAISE EXCEPTION 'table % has no column of type vector or halfvec', relation
             USING ERRCODE = 'undefined_column',
                   HINT = format('ALTER TABLE %s ADD COLUMN embedding vector(768);', relation);
+    END IF;
+    IF embeddings IS NULL THEN
+        RAISE EXCEPTION 'each embedding column of table % is generated or NOT NULL', relation
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = (
+                      SELECT format('ALTER TABLE %s ALTER COLUMN %I DROP %s;', relation, a.attname,
+                          CASE WHEN a.attnotnull THEN 'NOT NULL' ELSE 'EXPRESSION' END)
+                      FROM pg_attribute AS a
+                      WHERE a.attrelid = relation AND a.attname = vectors[1]);
     END IF;
     IF coalesce(cardinality(columns), 0) = 0 THEN
         RAISE EXCEPTION 'no column is named whose changes count'
@@ -631,30 +665,50 @@ BEGIN
             USING ERRCODE = 'null_value_not_allowed',
                   HINT = 'name the columns that the content is made of, such as ''raw_data''';
     END IF;
-    SELECT c INTO unknown FROM unnest(columns) AS c
-    WHERE c = ANY (embeddings) OR NOT EXISTS (
+    SELECT c INTO wrong FROM unnest(columns) AS c
+    WHERE c = ANY (vectors) OR NOT EXISTS (
         SELECT FROM pg_attribute AS a
         WHERE a.attrelid = relation AND a.attname = c AND a.attnum > 0 AND NOT a.attisdropped)
     LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION 'table % has no column "%" to make a content of', relation, unknown
+        RAISE EXCEPTION 'table % has no column "%" to make a content of', relation, wrong
             USING ERRCODE = 'undefined_column', HINT = 'name columns of the table, but not the embedding';
     END IF;
+    -- A BEFORE trigger does not see it yet.
+    SELECT a.attname INTO wrong FROM pg_attribute AS a
+    WHERE a.attrelid = relation AND a.attname = ANY (columns) AND a.attgenerated <> '';
+    IF FOUND THEN
+        RAISE EXCEPTION 'column "%" of table % is generated', wrong, relation
+            USING ERRCODE = 'invalid_object_definition', HINT = 'name the columns that it is made of';
+    END IF;
     PERFORM @extschema@.embed_keep_fresh_off(relation);
-    FOREACH embedding IN ARRAY embeddings LOOP
-        -- As text, since not every type can be compared. A writer who brings a new vector along keeps it.
-        EXECUTE format(
-            'CREATE TRIGGER %I BEFORE UPDATE OF %s ON %s FOR EACH ROW'
-            ' WHEN ((%s) AND OLD.%5$I::text IS NOT DISTINCT FROM NEW.%5$I::text)'
-            ' EXECUTE FUNCTION embedding_backfill.forget_embedding(%5$L)',
-            'embedding_backfill_keep_fresh_' || (
-                SELECT a.attnum FROM pg_attribute AS a
-                WHERE a.attrelid = relation AND a.attname = embedding),
-            (SELECT string_agg(DISTINCT quote_ident(c), ', ') FROM unnest(columns) AS c),
-            relation,
-            (SELECT string_agg(DISTINCT format('OLD.%1$I::text IS DISTINCT FROM NEW.%1$I::text', c), ' OR ')
-             FROM unnest(columns) AS c),
-            embedding);
+    -- Partitions have the trigger of their parent, tables that inherit have none.
+    FOR heir IN
+        WITH RECURSIVE tree (oid) AS (
+            SELECT relation::oid
+            UNION
+            SELECT c.oid FROM pg_inherits AS i
+            JOIN tree ON i.inhparent = tree.oid
+            JOIN pg_class AS c ON c.oid = i.inhrelid AND c.relkind = 'r' AND NOT c.relispartition)
+        SELECT tree.oid::regclass FROM tree
+    LOOP
+        FOREACH embedding IN ARRAY embeddings LOOP
+            -- As text, since not every type can be compared, and byte by byte, since a collation may take unequal
+            -- ones for equal. A writer who brings a new vector along keeps it.
+            EXECUTE format(
+                'CREATE TRIGGER %I BEFORE UPDATE OF %s ON %s FOR EACH ROW'
+                ' WHEN ((%s) AND OLD.%5$I::text COLLATE "C" IS NOT DISTINCT FROM NEW.%5$I::text COLLATE "C")'
+                ' EXECUTE FUNCTION embedding_backfill.forget_embedding(%5$L)',
+                'embedding_backfill_keep_fresh_' || (
+                    SELECT a.attnum FROM pg_attribute AS a
+                    WHERE a.attrelid = heir AND a.attname = embedding),
+                (SELECT string_agg(DISTINCT quote_ident(c), ', ') FROM unnest(columns) AS c),
+                heir,
+                (SELECT string_agg(DISTINCT format(
+                     'OLD.%1$I::text COLLATE "C" IS DISTINCT FROM NEW.%1$I::text COLLATE "C"', c), ' OR ')
+                 FROM unnest(columns) AS c),
+                embedding);
+        END LOOP;
     END LOOP;
 END
 $function$;

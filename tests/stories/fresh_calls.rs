@@ -40,7 +40,11 @@ fn bad_input() {
     let db = Db::fresh();
     let mut session = db.session();
     logs(&mut session, 1);
-    session.run("CREATE TABLE plain (body text); CREATE VIEW seen AS SELECT * FROM logs");
+    session.run(
+        "CREATE TABLE plain (body text); CREATE VIEW seen AS SELECT * FROM logs;
+         ALTER TABLE logs ADD COLUMN upper text GENERATED ALWAYS AS (upper(body)) STORED;
+         CREATE TABLE filled (body text, a vector(2) NOT NULL, b vector(2) GENERATED ALWAYS AS (a) STORED)",
+    );
     for (arguments, sqlstate, message) in [
         ("NULL, 'body'", "22004", "relation must not be NULL"),
         ("'seen', 'body'", "42809", "seen is not a table"),
@@ -52,6 +56,16 @@ fn bad_input() {
         ("'logs', 'nothing'", "42703", "\"nothing\""),
         ("'logs', 'body', 'embedding'", "42703", "\"embedding\""),
         ("'logs', 'ctid'", "42703", "\"ctid\""),
+        (
+            "'logs', 'upper'",
+            "42P17",
+            "column \"upper\" of table public.logs is generated",
+        ),
+        (
+            "'filled', 'body'",
+            "55000",
+            "each embedding column of table public.filled",
+        ),
         ("'logs', NULL", "22004", "NULL"),
         ("'logs', VARIADIC '{}'", "22023", "no column is named"),
         ("'logs', VARIADIC NULL", "22023", "no column is named"),
@@ -69,6 +83,12 @@ fn bad_input() {
             "",
         );
     }
+    refused(
+        session.query("SELECT embed_keep_fresh_off(NULL)", &[]),
+        "22004",
+        "relation must not be NULL",
+        "memory_logs",
+    );
     denied(
         session.query("SELECT embed_keep_fresh('nothing', 'body')", &[]),
         "42P01",
@@ -106,4 +126,69 @@ fn the_owner_alone() {
     );
     db.session_as(&owner)
         .run("SELECT embed_keep_fresh_off('logs')");
+}
+
+// To empty them is an error that would meet everybody's updates.
+#[test]
+fn columns_that_are_never_null_are_left_out() {
+    let (_db, mut session) = fresh(5);
+    session.run(
+        "ALTER TABLE logs ADD COLUMN made vector(128) GENERATED ALWAYS AS (embedding) STORED,
+                          ADD COLUMN kept vector(2) NOT NULL DEFAULT '[1,2]';
+         SELECT embed_keep_fresh('logs', 'body');
+         UPDATE logs SET body = 'changed' WHERE id < 3",
+    );
+    assert_eq!(filled(&mut session, "logs"), 3);
+    assert_eq!(session.number("SELECT count(made) FROM logs"), 3);
+    assert_eq!(session.number("SELECT count(kept) FROM logs"), 5);
+}
+
+// A run fills them through their parent, but PostgreSQL passes no trigger on to them.
+#[test]
+fn tables_that_inherit() {
+    let (_db, mut session) = fresh(5);
+    session.run(
+        "CREATE TABLE extra (more int); CREATE TABLE heir (note text) INHERITS (extra, logs);
+         CREATE TABLE \"Heir's\" () INHERITS (heir);
+         INSERT INTO heir (id, body) VALUES (11, 'eleven'); INSERT INTO \"Heir's\" (id, body) VALUES (12, 'twelve');
+         SELECT embed_keep_fresh('logs', 'body')",
+    );
+    session.embed_all("'logs', content => 'body'").unwrap();
+    assert_eq!(filled(&mut session, "logs"), 7);
+    session.run("UPDATE logs SET body = 'changed' WHERE id > 4");
+    assert_eq!(filled(&mut session, "logs"), 4);
+    let triggers = "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal";
+    assert_eq!(session.number(triggers), 3);
+    session.run("SELECT embed_keep_fresh('logs', 'body')");
+    assert_eq!(session.number(triggers), 3);
+    session.run("SELECT embed_keep_fresh_off('logs')");
+    assert_eq!(session.number(triggers), 0);
+}
+
+#[test]
+fn a_partition_has_the_trigger_of_its_parent() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    session.run(
+        "CREATE TABLE logs (id int, body text, embedding vector(128)) PARTITION BY LIST (id);
+         CREATE TABLE low PARTITION OF logs FOR VALUES IN (1, 2) PARTITION BY LIST (id);
+         CREATE TABLE lowest PARTITION OF low FOR VALUES IN (1);
+         SELECT embed_keep_fresh('lowest', 'body');
+         SELECT embed_keep_fresh('logs', 'body')",
+    );
+    let triggers = "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'embedding_backfill%'";
+    assert_eq!(session.number(triggers), 3, "its own is replaced");
+    for partition in ["low", "lowest"] {
+        refused(
+            session.query(
+                &format!("SELECT embed_keep_fresh('{partition}', 'body')"),
+                &[],
+            ),
+            "42710",
+            &format!("public.{partition} is a partition of public.logs"),
+            "embed_keep_fresh('public.logs', ...)",
+        );
+    }
+    session.run("SELECT embed_keep_fresh_off('logs')");
+    assert_eq!(session.number(triggers), 0);
 }
