@@ -140,15 +140,16 @@ pub fn for_content(columns: &[Column]) -> Vec<&Column> {
     }
 }
 
-/// SQL for the content: one column as it is; several as lines `name: value`, blank ones left out.
-pub fn rendered(columns: &[&Column]) -> String {
+/// SQL for the content: one column as it is; several as lines `name: value`, blank ones left out. `as_text`
+/// makes text of a value.
+pub fn rendered(columns: &[&Column], as_text: &str) -> String {
     if let [column] = columns {
         return format!("({})", column.sql);
     }
     let lines: Vec<String> = columns
         .iter()
         .map(|column| {
-            let value = format!("{}::pg_catalog.text", column.sql);
+            let value = format!("{}{as_text}", column.sql);
             let label = spi::quote_literal(format!("{}: ", column.name));
             format!(
                 "CASE WHEN {value} OPERATOR(pg_catalog.~) '\\S' \

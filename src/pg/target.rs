@@ -14,6 +14,10 @@ use super::plans::Plans;
 use super::sys::{self, Snapshot};
 use super::vector_type::VectorTypes;
 
+/// Makes a content text. Of the database's own collation, whatever its columns have: PostgreSQL matches no
+/// pattern by a nondeterministic one, and compares nothing where two columns have different ones.
+const AS_TEXT: &str = "::pg_catalog.text COLLATE pg_catalog.\"default\"";
+
 /// Keeps our keys apart from those that other programs take: "EB" in the topmost bytes.
 const LOCKS: i64 = 0x4542 << 48;
 
@@ -71,8 +75,8 @@ impl Target {
             Some([column]) => column.clone(),
             Some(columns) => format!("\"name: value\" lines of {}", columns.join(", ")),
             None => {
-                let text = self.content.strip_suffix("\n)::pg_catalog.text");
-                let text = text.and_then(|text| text.strip_prefix('('));
+                let text = self.content.strip_suffix(AS_TEXT);
+                let text = text.and_then(|text| text.strip_prefix('(')?.strip_suffix("\n)"));
                 text.unwrap_or(&self.content).to_owned()
             }
         }
@@ -193,7 +197,7 @@ fn find(call: &Call, label: String) -> Result<Target, Error> {
                 return Err(Error::NoTextColumn { relation: label });
             }
             let names = chosen.iter().map(|column| column.name.clone()).collect();
-            (columns::rendered(&chosen), Some(names))
+            (columns::rendered(&chosen, AS_TEXT), Some(names))
         }
     };
     let filter = match &call.source_filter {
@@ -208,7 +212,7 @@ fn find(call: &Call, label: String) -> Result<Target, Error> {
         dimensions: column.typmod.max(0).unsigned_abs(),
         column,
         vector_schema: vectors.schema,
-        content: format!("{content}::pg_catalog.text"),
+        content: format!("{content}{AS_TEXT}"),
         content_columns,
         filter,
         leaves: Vec::new(),

@@ -12,6 +12,7 @@ mod big;
 mod cancel;
 mod cancels;
 mod catalog;
+mod collations;
 mod columns;
 mod content;
 mod control;
