@@ -86,11 +86,7 @@ pub fn open(
                 &[target.lock_key().into()],
             )?;
         }
-        run(
-            "DELETE FROM embedding_backfill.journal
-             WHERE started < now() - make_interval(days => $1)",
-            &[settings::journal_retention().into()],
-        )?;
+        prune()?;
         let id = Spi::connect_mut(|client| {
             client
                 .update(
@@ -124,6 +120,22 @@ pub fn open(
             mirrors: false,
         })
     })
+}
+
+/// Deletes what is old, but for what still works, and what tells of which model the vectors of a column are.
+fn prune() -> Result<(), Error> {
+    run(
+        "DELETE FROM embedding_backfill.journal AS old
+         WHERE started < now() - make_interval(days => $1)
+           AND NOT (state = 'running'
+                AND EXISTS (SELECT FROM embedding_backfill.runs AS r WHERE r.run = old.run AND r.state = 'running'))
+           AND NOT (embedded > 0
+                AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = old.relation)
+                AND NOT EXISTS (SELECT FROM embedding_backfill.journal AS newer
+                                WHERE newer.lock_key = old.lock_key AND newer.relation = old.relation
+                                  AND newer.embedded > 0 AND newer.run > old.run))",
+        &[settings::journal_retention().into()],
+    )
 }
 
 impl Entry {

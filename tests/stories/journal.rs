@@ -145,6 +145,10 @@ fn a_run_that_was_killed_shows_as_interrupted() {
         assert_eq!(progress["percent"].as_f64(), Some(embedded as f64));
         assert!(progress["rows_per_second"].as_f64().unwrap() > 0.0);
         assert!(progress["eta"].is_string() && progress["cost"].is_number());
+        // Rows that arrive while it works were not counted when it began.
+        session.run("UPDATE embedding_backfill.journal SET pending = 1");
+        let percent = "SELECT percent::text FROM embedding_backfill.progress";
+        assert_eq!(session.text(percent), "100.0");
 
         session.run(&format!(
             "SELECT {kill}(pid) FROM embedding_backfill.progress"
@@ -193,26 +197,32 @@ fn progress_says_what_a_run_waits_for() {
     });
 }
 
+/// Makes the newest run so many days older.
+fn age(session: &mut Session, days: u32) {
+    session.run(&format!(
+        "UPDATE embedding_backfill.journal SET started = now() - interval '{days} days'
+         WHERE run = (SELECT max(run) FROM embedding_backfill.journal)"
+    ));
+}
+
 #[test]
 fn old_runs_are_pruned() {
     let db = Db::fresh();
     let mut session = db.session();
     logs(&mut session, 40);
-    let age = |session: &mut Session, days: u32| {
-        session.run(&format!(
-            "UPDATE embedding_backfill.journal SET started = now() - interval '{days} days' WHERE run = (SELECT max(run) FROM embedding_backfill.journal)"
-        ));
-    };
-    session.embed_all("'logs', max_rows => 10").unwrap();
+    let call = "'logs', max_rows => 5";
+    session.embed_all(call).unwrap();
     age(&mut session, 91);
-    session.embed_all("'logs', max_rows => 10").unwrap();
-    assert_eq!(runs(&mut session).len(), 1);
+    session.embed_all(call).unwrap();
+    assert_eq!(runs(&mut session).len(), 2, "it was the last that wrote");
+    session.embed_all(call).unwrap();
+    assert_eq!(runs(&mut session).len(), 2);
     age(&mut session, 89);
-    session.embed_all("'logs', max_rows => 10").unwrap();
-    assert_eq!(runs(&mut session).len(), 2);
+    session.embed_all(call).unwrap();
+    assert_eq!(runs(&mut session).len(), 3);
     session.run("SET embedding_backfill.journal_retention = 30");
-    session.embed_all("'logs', max_rows => 10").unwrap();
-    assert_eq!(runs(&mut session).len(), 2);
+    session.embed_all(call).unwrap();
+    assert_eq!(runs(&mut session).len(), 3);
     assert_eq!(
         session.number(
             "SELECT count(*) FROM embedding_backfill.runs WHERE started < now() - interval '1 day'"
@@ -226,5 +236,53 @@ fn old_runs_are_pruned() {
         ordinary.batch_execute("SET embedding_backfill.journal_retention = 1"),
         "42501",
         "permission denied to set parameter",
+    );
+}
+
+#[test]
+fn what_is_old_and_still_of_use_is_kept() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 100);
+    session.run(
+        "CREATE TABLE others AS TABLE logs; CREATE TABLE gone AS TABLE logs;
+         SET embedding_backfill.concurrency = 1",
+    );
+    // What made the vectors of a column, while there is a column.
+    for table in ["others", "gone"] {
+        let call = format!("'{table}', model => 'gemini-embedding-001', max_rows => 10");
+        session.embed_all(&call).unwrap();
+        age(&mut session, 91);
+    }
+    session.run("DROP TABLE gone");
+    // A run that works, however long it does.
+    let gate = Gate::after(&db, 3);
+    let psql = db.start_psql(&["-c", "CALL embed_all_missing('logs', 10)"]);
+    wait_until("it is at work", || {
+        session.number("SELECT count(*) FROM embedding_backfill.progress") == 1
+    });
+    age(&mut session, 91);
+    // A last one that was killed is no run any more.
+    session.run(
+        "INSERT INTO embedding_backfill.journal (function, run_by, pid, lock_key, relation, relation_name, embedding_column,
+             model, dimensions, task_type, content, source_filter, pending, blank, started)
+         SELECT function, run_by, 0, 1, relation, relation_name, 'killed', model, dimensions, task_type, content,
+             source_filter, pending, blank, started FROM embedding_backfill.journal ORDER BY run DESC LIMIT 1",
+    );
+    gate.open();
+    db.session()
+        .embed("'others', 1, model => 'gemini-embedding-001'")
+        .unwrap();
+    let kept = runs(&mut session);
+    let kept: Vec<&str> = kept
+        .iter()
+        .map(|run| run["relation_name"].as_str().unwrap())
+        .collect();
+    assert_eq!(kept, ["public.others", "public.logs", "public.others"]);
+    assert!(psql.wait().ok);
+    let run = runs(&mut session).remove(1);
+    assert_eq!(
+        (&run["state"], &run["embedded"]),
+        (&"done".into(), &100.into())
     );
 }
