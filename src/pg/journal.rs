@@ -19,7 +19,7 @@ use crate::engine::tokens::Amount;
 use crate::gemini::request::Purpose;
 use crate::gemini::response::Answer;
 
-pub use known::{function_of, knows, last_model};
+pub use known::{function_of, knows, last, last_model};
 
 /// What the entry of a mirror is called by.
 pub const MIRROR: &str = "mirror_to_chroma";

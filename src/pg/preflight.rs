@@ -14,6 +14,7 @@ use super::target::{self, Call, Target};
 use crate::engine::embedder::Sending;
 use crate::gemini::model::Model;
 use crate::gemini::request::Purpose;
+use crate::gemini::task::TaskType;
 
 /// A call that may begin: what to fill, and what to send with.
 pub struct Ready {
@@ -49,9 +50,18 @@ pub fn granted(function: &'static str) -> Result<(), Error> {
 
 /// What a call means, with all of the user's own mistakes found; neither written nor sent to.
 pub fn meant(call: &Call, model: &'static Model) -> Result<(Target, Purpose), Error> {
-    utf8()?;
     let task = settings::task_type()?;
+    meant_as(call, |_| Ok((model, task)))
+}
+
+/// The same where the column decides which model and task are meant.
+pub fn meant_as(
+    call: &Call,
+    asked: impl FnOnce(&Target) -> Result<(&'static Model, TaskType), Error>,
+) -> Result<(Target, Purpose), Error> {
+    utf8()?;
     let mut target = target::resolve(call)?;
+    let (model, task) = asked(&target)?;
     dimensions(&target.column.name, target.dimensions.into(), model)?;
     expressions(&target, &[])?;
     let purpose = Purpose {

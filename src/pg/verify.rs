@@ -15,6 +15,8 @@ use super::resample::{self, Check};
 use super::settings;
 use super::survey;
 use super::target::{Call, Target};
+use crate::gemini::model::Model;
+use crate::gemini::task::TaskType;
 
 /// From a vector of unit length this much is rounding, in halfvec too.
 const UNIT_TOLERANCE: f64 = 0.002;
@@ -47,13 +49,8 @@ fn embed_verify(
     };
     let call = Call::new(relation, content, embedding_column, None)?;
     let _snapshot = call.hold_still();
-    let named = settings::model_named(model.as_deref())?;
-    let (target, mut purpose) = preflight::meant(&call, named)?;
-    if model.is_none()
-        && let Some(last) = journal::last_model(&target)?
-    {
-        purpose.model = settings::model_named(Some(&last))?;
-    }
+    let named = model.as_deref();
+    let (target, purpose) = preflight::meant_as(&call, |target| made_as(target, named))?;
     let mut checks = vec![complete(&target)?];
     checks.extend(shapes(&target)?);
     checks.push(distinct(&target)?);
@@ -61,6 +58,18 @@ fn embed_verify(
     Ok(TableIterator::new(checks.into_iter().map(
         |(name, ok, detail)| (name, ok, folded(&detail, DETAIL)),
     )))
+}
+
+/// What the journal says of the column's vectors; the settings where it says nothing, or the call names
+/// another model.
+fn made_as(target: &Target, named: Option<&str>) -> Result<(&'static Model, TaskType), Error> {
+    match journal::last(target)? {
+        Some(made) if named.is_none_or(|named| named == made.model) => Ok((
+            settings::model_named(Some(&made.model))?,
+            settings::task_named("task_type", &made.task)?,
+        )),
+        _ => Ok((settings::model_named(named)?, settings::task_type()?)),
+    }
 }
 
 fn complete(target: &Target) -> Result<Check, Error> {

@@ -1,6 +1,6 @@
 //! `embed_verify`: the proof after the run. It passes on a good column, names the fault of a bad one, and costs its sample.
 
-use support::{Db, Session};
+use support::{Db, Session, Vertex};
 
 use crate::fixtures::logs;
 
@@ -153,4 +153,42 @@ fn with_an_index_on_the_column() {
         "CREATE INDEX ON logs USING hnsw (embedding vector_cosine_ops); SET enable_seqscan = off",
     );
     assert_eq!(faults(&mut session, "'logs', 30"), []);
+}
+
+// The settings of the session that verifies need not be those of the one that filled the column.
+#[test]
+fn the_model_and_task_are_those_of_the_last_run() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 30);
+    session.run("UPDATE logs SET body = 'poison' WHERE id = 5");
+    db.api
+        .set(|config| config.poison = Some("poison".to_owned()));
+    session.run("SET embedding_backfill.task_type = 'CLUSTERING'");
+    for model in ["gemini-embedding-2", "gemini-embedding-001"] {
+        session.run(&format!(
+            "UPDATE logs SET embedding = NULL; SET embedding_backfill.model = '{model}'"
+        ));
+        session.embed_all("'logs'").unwrap();
+        for arguments in ["'logs'".to_owned(), format!("'logs', model => '{model}'")] {
+            let checks = verify(&mut db.session(), &arguments);
+            assert!(checks.iter().all(|(_, ok, _)| *ok), "{checks:?}");
+            let rejected = "29 of 30 rows have a vector; 1 rejected";
+            assert!(checks[0].2.starts_with(rejected), "{checks:?}");
+        }
+    }
+    // Another model has made them for another task, as far as anybody knows.
+    let strangers = faults(&mut db.session(), "'logs', model => 'gemini-embedding-2'");
+    names(&strangers, "made from its content", &["20 of 20 rows"]);
+}
+
+#[test]
+fn a_model_that_the_setting_could_not_have_made() {
+    let db = Vertex::fresh();
+    let mut session = db.session();
+    logs(&mut session, 20);
+    session.embed_all("'logs'").unwrap();
+    // It has 768 dimensions and no others.
+    session.run("SET embedding_backfill.model = 'text-embedding-005'");
+    assert_eq!(faults(&mut session, "'logs'"), []);
 }
