@@ -53,7 +53,11 @@ pub fn of(target: &Target, purpose: &Purpose, batch: usize) -> Result<Price, Err
             .map(|(_, text)| expected(text))
             .sum::<Amount>();
     let whole = contents.len() as u64 == survey.pending;
-    let per_request = batch.min(purpose.model.max_texts);
+    let (texts_per_minute, _) = settings::pace();
+    let per_request = texts_per_request(
+        batch.min(purpose.model.max_texts),
+        (texts_per_minute > 0).then_some(texts_per_minute as f64),
+    );
     let requests = match whole {
         // Large texts fill a request before their number does.
         true => {
@@ -76,4 +80,10 @@ pub fn of(target: &Target, purpose: &Purpose, batch: usize) -> Result<Price, Err
         sample,
         contents,
     })
+}
+
+/// Of a batch: fewer where the quota is small, so that it is used evenly and to its end.
+pub fn texts_per_request(batch: usize, texts_per_minute: Option<f64>) -> usize {
+    let share = texts_per_minute.map_or(usize::MAX, |texts| (texts / 20.0) as usize);
+    batch.min(share.max(1))
 }

@@ -24,6 +24,21 @@ fn a_table_larger_than_what_is_looked_at() {
     assert!(off < 0.15, "{plan}: {billed} were billed");
 }
 
+// A run takes a small quota in small requests, so that it is used evenly.
+#[test]
+fn a_pace_that_makes_requests_smaller() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 30);
+    session.run("SET embedding_backfill.texts_per_minute = 200");
+    let plan = holds(&db, &mut session, "logs", "'logs', 100");
+    assert_eq!(number(&plan, "requests"), 3);
+    // The same where not all of the rows are looked at.
+    session.run("INSERT INTO logs SELECT i, 'entry ' || i FROM generate_series(31, 1230) i");
+    let requests = session.number("SELECT requests FROM embed_plan('logs', 100)");
+    assert_eq!(requests, 120);
+}
+
 // They are more than a request takes, though they are fewer than a batch.
 #[test]
 fn texts_that_fill_a_request_before_their_number_does() {

@@ -10,6 +10,7 @@ use crate::pg::freight::Freight;
 use crate::pg::limits::Reached;
 use crate::pg::mirror::beside::Beside;
 use crate::pg::pass::Wanted;
+use crate::pg::price;
 use crate::pg::stop::Stop;
 
 impl Backfill {
@@ -97,13 +98,8 @@ impl Backfill {
         self.pipeline.submit(job).map_err(Error::Pipe)
     }
 
-    /// Fewer where the quota is small, so that it is used evenly and to its end.
     fn texts_per_request(&self) -> usize {
-        let share = self
-            .pipeline
-            .service()
-            .texts_per_minute()
-            .map_or(usize::MAX, |texts| (texts / 20.0) as usize);
-        self.texts_per_request.min(share.max(1))
+        let texts_per_minute = self.pipeline.service().texts_per_minute();
+        price::texts_per_request(self.texts_per_request, texts_per_minute)
     }
 }
