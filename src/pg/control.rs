@@ -44,37 +44,39 @@ fn embed_stop(relation: Option<Oid>) -> Result<bool, ErrorReport> {
     Ok(!runs.is_empty())
 }
 
-/// Forgets what was rejected, of one table or of all that the caller may update; returns how many.
+/// Forgets what was rejected, of one table or of all, for the columns that the caller may update; returns how
+/// many. What a column that is gone left behind is theirs who may update the table.
 #[pg_extern(sql = false)]
 fn embed_retry_rejected(relation: Option<Oid>) -> Result<i64, ErrorReport> {
-    let tables = sys::with_pinned_search_path(|| {
+    let columns = sys::with_pinned_search_path(|| {
         Spi::connect(|client| {
-            let mut tables = Vec::new();
+            let mut columns = Vec::new();
             for row in client.select(
-                "SELECT DISTINCT r.relation::oid, has_column_privilege(r.relation::oid, a.attnum, 'UPDATE')
+                "SELECT DISTINCT r.relation::oid, r.embedding_column::text,
+                        coalesce(has_column_privilege(r.relation::oid, a.attnum, 'UPDATE'),
+                                 has_table_privilege(r.relation::oid, 'UPDATE'))
                  FROM embedding_backfill.rejects r
-                 JOIN pg_attribute a ON a.attrelid = r.relation::oid AND a.attname = r.embedding_column
+                 LEFT JOIN pg_attribute a ON a.attrelid = r.relation::oid AND a.attname = r.embedding_column
                  WHERE r.relation::oid = $1 OR $1 IS NULL",
                 None,
                 &[relation.into()],
             )? {
-                if let (Some(table), Some(may)) = (row.get::<Oid>(1)?, row.get::<bool>(2)?) {
-                    tables.push((table, may));
+                if let (Some(table), Some(column), Some(may)) =
+                    (row.get::<Oid>(1)?, row.get::<String>(2)?, row.get::<bool>(3)?)
+                {
+                    columns.push((table, column, may));
                 }
             }
-            Ok::<_, Error>(tables)
+            Ok::<_, Error>(columns)
         })
     })?;
+    if relation.is_some() && !columns.is_empty() && columns.iter().all(|(.., may)| !may) {
+        let what = "forget the rejected rows of a table that you may not update".into();
+        return Err(Error::NoRight { what }.into());
+    }
     let mut forgotten = 0;
-    for (table, may) in tables {
-        match may {
-            true => forgotten += rejects::forget_rejected(table)?,
-            false if relation.is_none() => (),
-            false => {
-                let what = "forget the rejected rows of a table that you may not update".into();
-                return Err(Error::NoRight { what }.into());
-            }
-        }
+    for (table, column, _) in columns.iter().filter(|(.., may)| *may) {
+        forgotten += rejects::forget_rejected(*table, column)?;
     }
     Ok(forgotten)
 }

@@ -117,17 +117,18 @@ pub fn remember(
     })
 }
 
-/// Returns how many contents of the table are forgotten.
-pub fn forget_rejected(relation: Oid) -> Result<i64, Error> {
+/// Returns how many contents of the column are forgotten.
+pub fn forget_rejected(relation: Oid, column: &str) -> Result<i64, Error> {
     let forgotten = as_owner(|| {
         Spi::connect_mut(|client| {
             client
                 .update(
                     "WITH forgotten AS (
-                         DELETE FROM embedding_backfill.rejected WHERE relation::oid = $1 RETURNING 1)
+                         DELETE FROM embedding_backfill.rejected
+                         WHERE relation::oid = $1 AND embedding_column = $2::name RETURNING 1)
                      SELECT count(*) FROM forgotten",
                     None,
-                    &[relation.into()],
+                    &[relation.into(), column.into()],
                 )?
                 .first()
                 .get_one::<i64>()

@@ -77,3 +77,30 @@ fn who_may_have_them_sent_again() {
     session.run("DROP TABLE b");
     retry(&mut session, "").unwrap();
 }
+
+#[test]
+fn of_the_columns_that_one_may_update() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    rejected("a", &db, &mut session);
+    session.run("ALTER TABLE a ADD COLUMN other vector(128)");
+    db.api
+        .set(|config| config.poison = Some("poison".to_owned()));
+    session
+        .embed_all("'a', embedding_column => 'other'")
+        .unwrap();
+    let writer = db.role("writer");
+    session.run(&format!("GRANT SELECT, UPDATE (other) ON a TO {writer}"));
+    let left = "SELECT string_agg(DISTINCT embedding_column, ' ') FROM embedding_backfill.rejects";
+    assert_eq!(retry(&mut db.session_as(&writer), "'a'").unwrap(), 2);
+    assert_eq!(session.text(left), "embedding");
+    refused(
+        retry(&mut db.session_as(&writer), "'a'"),
+        "42501",
+        "permission denied to forget the rejected rows",
+        "owner",
+    );
+    // What a column left behind.
+    session.run("ALTER TABLE a DROP COLUMN embedding");
+    assert_eq!(retry(&mut session, "'a'").unwrap(), 2);
+}
