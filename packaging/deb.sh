@@ -11,7 +11,7 @@ cd "$root"
 
 need dpkg-deb "apt-get install dpkg"
 need dpkg-shlibdeps "apt-get install dpkg-dev"
-maintainer="${DEBFULLNAME:-embedding_backfill contributors} <${DEBEMAIL:-$(id -un)@$(hostname -f)}>"
+maintainer="${DEBFULLNAME:-embedding_backfill contributors} <${DEBEMAIL:-$(id -un)@$(hostname -f 2>/dev/null || uname -n)}>"
 
 pg_configs=("$@")
 if [ $# = 0 ]; then
@@ -72,8 +72,9 @@ package() {
     directory=$(mktemp -d)/$name
     doc=$directory/usr/share/doc/$name
     stage "$pg_config" "$directory" "usr/lib/postgresql/$major/lib" "usr/share/postgresql/$major/extension"
-    mkdir -p "$doc"
-    install -m 644 README.md docs/*.md docs/rooms.svg "$doc/"
+    mkdir -p "$doc/docs"
+    install -m 644 README.md "$doc/"
+    install -m 644 docs/* "$doc/docs/"
     gzip -9n <CHANGELOG.md >"$doc/changelog.gz"
     gzip -9n >"$doc/changelog.Debian.gz" <<END
 embedding-backfill ($version-1~$release) $codename; urgency=medium

@@ -13,7 +13,9 @@ name=embedding_backfill-$version-pg$major-linux-$(uname -m)
 directory=$(mktemp -d)/$name
 stage "$pg_config" "$directory" lib extension
 licenses "$major" >"$directory/LICENSE.crates"
+mkdir "$directory/docs"
 install -m 644 README.md CHANGELOG.md LICENSE "$directory/"
+install -m 644 docs/* "$directory/docs/"
 sed "s/@MAJOR@/$major/" packaging/install.sh >"$directory/install.sh"
 chmod 755 "$directory/install.sh"
 mkdir -p "$dist"

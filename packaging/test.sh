@@ -43,7 +43,7 @@ packaging/tarball.sh "$pg18"
 unpacked=$(mktemp -d)
 trap 'rm -rf "$unpacked"' EXIT
 tar -xzf "$dist"/*-pg18-*.tar.gz -C "$unpacked"
-rm "$("$pg18" --pkglibdir)/embedding_backfill.so" "$("$pg18" --sharedir)/extension/embedding_backfill"*
+rm -f "$("$pg18" --pkglibdir)/embedding_backfill.so" "$("$pg18" --sharedir)/extension/embedding_backfill"*
 (cd "$unpacked"/embedding_backfill-* && ./install.sh "$pg18")
 PG_CONFIG=$pg18 cargo test --quiet -p stories -- install::
 
@@ -52,7 +52,7 @@ packaging/dist.sh
 python3 -m venv "$unpacked/venv"
 # A wheel in pip's cache names the Python of where it was built, which is gone.
 "$unpacked/venv/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir pgxnclient==1.3.2
-rm "$("$pg18" --pkglibdir)/embedding_backfill.so" "$("$pg18" --sharedir)/extension/embedding_backfill"*
+rm -f "$("$pg18" --pkglibdir)/embedding_backfill.so" "$("$pg18" --sharedir)/extension/embedding_backfill"*
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}
 set_libclang
 "$unpacked/venv/bin/pgxn" install --nosudo --yes --pg_config "$pg18" "$dist/embedding_backfill-$version.zip"
