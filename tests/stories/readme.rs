@@ -5,7 +5,7 @@ use std::fs;
 use google_standin::Config;
 use support::{Chroma, Cluster, Db};
 
-use crate::mirror::store_of;
+use crate::{demo_tables, mirror::store_of};
 
 fn sql_blocks(markdown: &str) -> Vec<String> {
     let mut blocks = Vec::new();
@@ -21,10 +21,36 @@ fn sql_blocks(markdown: &str) -> Vec<String> {
     blocks
 }
 
+fn readme() -> String {
+    fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md"))
+        .expect("there is a README.md")
+}
+
+// On the rows of the demo, as it says.
+#[test]
+fn what_it_shows_of_embed_verify_is_what_that_says() {
+    let readme = readme();
+    let (_, shown) = readme
+        .split_once("SELECT * FROM embed_verify('memory_logs');\n```\n```text\n")
+        .expect("the statement has its result below it");
+    let (shown, _) = shown.split_once("```").expect("the block ends");
+    let db = Db::fresh();
+    let mut session = db.session();
+    demo_tables::load(&mut session);
+    session.embed_all("'memory_logs'").unwrap();
+    let said = db.psql(&["-c", "SELECT * FROM embed_verify('memory_logs')"]);
+    let table: Vec<&str> = said
+        .stdout
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty() && !line.starts_with('('))
+        .collect();
+    assert_eq!(shown.lines().collect::<Vec<_>>(), table);
+}
+
 #[test]
 fn every_sql_block_runs() {
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md"))
-        .expect("there is a README.md");
+    let readme = readme();
     let blocks = sql_blocks(&readme);
     assert!(
         blocks.len() >= 4,
