@@ -158,8 +158,10 @@ impl Backfill {
         if std::mem::take(&mut self.looks_next) {
             self.send_more()?;
         }
-        let written = self.locked.retry(&self.target)?;
-        self.count(written)?;
+        for is_mirrored in [true, false] {
+            let written = self.locked.retry(&self.target, is_mirrored)?;
+            self.count(written, is_mirrored)?;
+        }
         while self.exchange()? && began.elapsed() < COMMIT_EVERY {}
         self.tally
             .notify(&self.target, self.tally.counts.embedded - before)?;

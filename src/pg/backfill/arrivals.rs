@@ -73,7 +73,11 @@ impl Backfill {
         self.feed.limits.settle(rows, rows, reserved, billed);
     }
 
-    pub(super) fn count(&mut self, written: Written) -> Result<(), Error> {
+    /// `is_mirrored` is whether the collection, if there is one, has these rows.
+    pub(super) fn count(&mut self, written: Written, is_mirrored: bool) -> Result<(), Error> {
+        if let Some(mirror) = self.mirror.as_mut().filter(|_| !is_mirrored) {
+            mirror.leaves(written.rows);
+        }
         self.tally.counts.embedded += written.rows as u64;
         self.feed.pass.embedded += written.rows as u64;
         self.wrote |= written.rows > 0;
@@ -81,7 +85,7 @@ impl Backfill {
             self.pipeline.stop();
             self.stop(Stop::Failed(error));
         }
-        self.locked.hold(written.locked);
+        self.locked.hold(written.locked, is_mirrored);
         report::vetoed(&self.target, written.vetoed.len() + written.changed.len());
         self.refusals.remember(
             &mut self.target,

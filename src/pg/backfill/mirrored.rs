@@ -50,12 +50,9 @@ impl Backfill {
         Ok(taken)
     }
 
-    fn write(&mut self, rows: Vec<Made>, is_there: bool) -> Result<(), Error> {
+    fn write(&mut self, rows: Vec<Made>, is_mirrored: bool) -> Result<(), Error> {
         let written = store::write_unchanged(&self.target, rows)?;
-        if let Some(mirror) = self.mirror.as_mut().filter(|_| !is_there) {
-            mirror.leaves(written.rows + written.locked.len());
-        }
-        self.count(written)
+        self.count(written, is_mirrored)
     }
 
     /// On their way to vectors, or with them to the collection.
