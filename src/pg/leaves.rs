@@ -11,6 +11,8 @@ use super::target::Target;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Leaf {
     pub oid: Oid,
+    /// Another one when the table was rewritten, by VACUUM FULL or the like: then its rows are at other places.
+    file: Oid,
     /// And not through the parent.
     by_name: bool,
     /// SQL of type boolean: true for rows of this leaf.
@@ -35,23 +37,25 @@ impl Leaf {
     }
 }
 
-/// The tables below `oid` that store rows, and the foreign ones, without other sessions' temporary tables. A table of one's own is read by its
-/// name. Where the caller has rights on the parent alone, or its policies apply, it is reached through
-/// the parent: `tableoid` says which rows are meant, the partition's constraint lets the planner skip
+/// The tables below `oid` that store rows, and the foreign ones, without other sessions' temporary
+/// tables. A table of one's own is read by its name. Where the caller has rights on the parent alone, or
+/// its policies apply, it is reached through the parent: `tableoid` says which rows are meant, the partition's constraint lets the planner skip
 /// the other partitions. Not under a pinned search_path, see `within`.
 pub fn of(oid: Oid, alias: &str, column: &str) -> Result<(Vec<Leaf>, Vec<String>), Error> {
     let mut own = Vec::new();
     let mut foreign = Vec::new();
-    for (name, oid, reach) in sys::with_pinned_search_path(|| tables(oid, column))? {
+    for (name, oid, file, reach) in sys::with_pinned_search_path(|| tables(oid, column))? {
         match reach {
             Reach::Foreign => foreign.push(name),
             Reach::ByName => own.push(Leaf {
                 oid,
+                file,
                 by_name: true,
                 within: "true".into(),
             }),
             Reach::ThroughParent => own.push(Leaf {
                 oid,
+                file,
                 by_name: false,
                 within: within(oid, alias)?,
             }),
@@ -66,7 +70,7 @@ enum Reach {
     Foreign,
 }
 
-fn tables(oid: Oid, column: &str) -> Result<Vec<(String, Oid, Reach)>, Error> {
+fn tables(oid: Oid, column: &str) -> Result<Vec<(String, Oid, Oid, Reach)>, Error> {
     Spi::connect(|client| {
         let rows = client.select(
             "WITH RECURSIVE tree (oid) AS (
@@ -80,7 +84,7 @@ fn tables(oid: Oid, column: &str) -> Result<Vec<(String, Oid, Reach)>, Error> {
                         OR has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
                            AND has_column_privilege(c.oid, $2, 'UPDATE')
                            AND NOT row_security_active(c.oid) AND NOT row_security_active($1),
-                    c.oid
+                    c.oid, pg_relation_filenode(c.oid)
              FROM tree JOIN pg_class c ON c.oid = tree.oid
              JOIN pg_namespace n ON n.oid = c.relnamespace
              WHERE c.relkind IN ('r', 'f') AND NOT pg_is_other_temp_schema(n.oid)
@@ -95,7 +99,8 @@ fn tables(oid: Oid, column: &str) -> Result<Vec<(String, Oid, Reach)>, Error> {
                 _ => Reach::ThroughParent,
             };
             let oid = row.get(4)?.unwrap_or(Oid::INVALID);
-            Ok((row.get(1)?.unwrap_or_default(), oid, reach))
+            let file = row.get(5)?.unwrap_or(Oid::INVALID);
+            Ok((row.get(1)?.unwrap_or_default(), oid, file, reach))
         })
         .collect()
     })

@@ -104,7 +104,7 @@ impl Target {
         Ok(Snapshot::newest())
     }
 
-    /// Finds the leaves anew: partitions come and go. True where they are others than before.
+    /// Finds the leaves anew: partitions come and go. True where they are others than before, or were rewritten.
     pub fn find_leaves(&mut self) -> Result<bool, Error> {
         let (leaves, foreign) = leaves::of(self.oid, &self.alias, &self.column.name)?;
         let changed = leaves != self.leaves;

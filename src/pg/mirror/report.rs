@@ -46,6 +46,16 @@ pub fn other_space(collection: &str, space: &str) {
     );
 }
 
+/// Each look at it found another table than the one before.
+pub fn never_still(label: &str) {
+    warning(
+        format!(
+            "{label} was rewritten, or its partitions changed, at each look: rows may be missing"
+        ),
+        Some("call again"),
+    );
+}
+
 pub fn smaller_batch(batch: usize) {
     notice(format!("the server takes {batch} records in a request"));
 }

@@ -105,6 +105,9 @@ impl Mirroring {
                     if let Phase::Rows(looks) = &mut self.phase
                         && !looks.another(new_leaves)
                     {
+                        if new_leaves {
+                            report::never_still(&self.source.target.label);
+                        }
                         self.phase = Phase::Removing(Removal::new(self.max_batch));
                     }
                 }
