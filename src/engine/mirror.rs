@@ -2,6 +2,7 @@
 //! stop. Whatever it sends can be sent twice, so nothing is lost and nothing is there twice.
 
 mod exchange;
+pub mod queue;
 mod token;
 
 use std::sync::OnceLock;

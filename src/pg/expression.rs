@@ -4,6 +4,11 @@
 use super::error::Error;
 use super::parser::{self, Parsed};
 
+/// What `checked` was given for this; None where it was not asked.
+pub fn text_of(sql: &str) -> Option<&str> {
+    sql.strip_prefix('(')?.strip_suffix("\n)")
+}
+
 /// An expression that stands in parentheses of its own, whatever comment it ends with.
 pub fn checked(argument: &'static str, text: &str) -> Result<String, Error> {
     let reason = match parser::parse_expression(text) {

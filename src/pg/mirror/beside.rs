@@ -1,7 +1,7 @@
 //! The mirror beside a backfill: rows go to a collection before their vectors are written, so that a row which
 //! has its vector is there. Where Chroma fails, the vectors are written all the same: they are paid for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
 
 use pgrx::itemptr::item_pointer_to_u64;
@@ -22,8 +22,13 @@ use crate::pg::settings;
 use crate::pg::store::Made;
 use crate::pg::target::Target;
 
+/// A row that is on its way, under the id of its record.
+type Sent = (String, Made);
+
 pub struct Beside {
-    pipeline: Pipeline<Mirror<Made>>,
+    pipeline: Pipeline<Mirror<Sent>>,
+    /// Ids on their way. A later version of such a row is not sent: it might land before the earlier one.
+    in_flight: HashSet<String>,
     key: Key,
     pub collection: String,
     pub host: String,
@@ -33,6 +38,9 @@ pub struct Beside {
     left_out: u64,
     /// Rows that were written without being there.
     left: u64,
+    /// Rows that were not sent since an earlier version was on its way, and since their key is empty.
+    overtaken: u64,
+    without_key: u64,
 }
 
 enum State {
@@ -70,6 +78,7 @@ impl Beside {
         pipeline.submit(Job::Open).map_err(Error::Pipe)?;
         Ok(Beside {
             pipeline,
+            in_flight: HashSet::new(),
             key,
             collection,
             host,
@@ -77,6 +86,8 @@ impl Beside {
             mirrored: 0,
             left_out: 0,
             left: 0,
+            overtaken: 0,
+            without_key: 0,
         })
     }
 
@@ -120,14 +131,14 @@ impl Beside {
             for (place, vector) in rows {
                 match found.remove(&item_pointer_to_u64(place.ctid)) {
                     // What has changed will not be written either.
-                    Some(row) if row.md5 == place.md5 && !row.key.is_empty() => {
+                    Some(row) if row.md5 == place.md5 && self.may_go(&row.key) => {
                         let record = Record {
-                            id: row.key,
-                            vector: json(&vector),
+                            id: row.key.clone(),
+                            vector: json(&vector, is_half),
                             document: row.content,
                             metadata: Vec::new(),
                         };
-                        pairs.push((record, (place, vector)));
+                        pairs.push((record, (row.key, (place, vector))));
                     }
                     _ => without.push((place, vector)),
                 }
@@ -142,12 +153,26 @@ impl Beside {
         Ok(without)
     }
 
+    fn may_go(&mut self, key: &str) -> bool {
+        if key.is_empty() {
+            self.without_key += 1;
+            return false;
+        }
+        let is_first = self.in_flight.insert(key.to_owned());
+        self.overtaken += u64::from(!is_first);
+        is_first
+    }
+
     /// What has arrived, without waiting.
     pub fn next(&mut self, target: &Target) -> Option<News> {
         Some(match self.pipeline.try_next()? {
             Outcome::Opened(Ok(opened)) => self.opened(opened),
             Outcome::Opened(Err(reason)) => self.not_opened(target, reason),
-            Outcome::Upserted { rows, result } => {
+            Outcome::Upserted { rows: sent, result } => {
+                let (ids, rows): (Vec<String>, Vec<Made>) = sent.into_iter().unzip();
+                for id in &ids {
+                    self.in_flight.remove(id);
+                }
                 let is_there = result.is_ok();
                 match result {
                     Ok(()) => self.mirrored += rows.len() as u64,
@@ -200,13 +225,16 @@ impl Beside {
 
     /// After the last commit.
     pub fn end(&self, target: &Target) {
-        let failure = match &self.state {
-            State::GivenUp(failure) => Some(failure),
-            State::Opening | State::Open { .. } => None,
+        let reason = match &self.state {
+            State::GivenUp(failure) => failure.to_string(),
+            _ if self.left_out > 0 => "the server refused them".into(),
+            _ if self.overtaken > 0 => "an earlier version was on its way".into(),
+            _ => "the run ended before".into(),
         };
         report::beside(&self.collection, &self.host, self.mirrored);
-        let left = (self.left, self.left_out);
-        report::left_behind(target, &self.collection, left, failure);
+        report::without_key(self.without_key);
+        let left = self.left.saturating_sub(self.without_key);
+        report::left_behind(target, &self.collection, left, &reason);
     }
 
     /// The rows as they are now, by place, of those that still have no vector.

@@ -3,6 +3,7 @@
 use pgrx::prelude::*;
 
 use crate::engine::failure::Failure;
+use crate::pg::expression;
 use crate::pg::figures::{duration, rows};
 use crate::pg::progress::Progress;
 use crate::pg::report::say;
@@ -109,28 +110,14 @@ pub fn given_up(collection: &str, failure: &Failure) {
 }
 
 /// What a backfill wrote, and its mirror has not.
-pub fn left_behind(
-    target: &Target,
-    collection: &str,
-    (left, refused): (u64, u64),
-    failure: Option<&Failure>,
-) {
+pub fn left_behind(target: &Target, collection: &str, left: u64, reason: &str) {
     if left == 0 {
         return;
     }
-    let reason = match failure {
-        Some(failure) => failure.to_string(),
-        None if refused > 0 => "the server refused them".into(),
-        None => "the run ended before".into(),
-    };
-    // The caller's own words, where there are any.
-    let content = match &target.content_columns {
-        Some(_) => String::new(),
-        None => format!(", {}", spi::quote_literal(target.content_label())),
-    };
     let hint = format!(
-        "CALL mirror_to_chroma({}, '{collection}'{content});",
-        spi::quote_literal(&target.label)
+        "CALL mirror_to_chroma({}, '{collection}'{});",
+        spi::quote_literal(&target.label),
+        arguments(target)
     );
     warning(
         format!(
@@ -139,6 +126,23 @@ pub fn left_behind(
         ),
         Some(&hint),
     );
+}
+
+/// By which another call means the same rows: the caller's own words, where there were any.
+fn arguments(target: &Target) -> String {
+    let mut arguments = format!(
+        ", embedding_column => {}",
+        spi::quote_literal(&target.column.name)
+    );
+    if target.content_columns.is_none() {
+        let content = spi::quote_literal(target.content_label());
+        arguments.push_str(&format!(", content => {content}"));
+    }
+    if let Some(filter) = expression::text_of(&target.filter) {
+        let filter = spi::quote_literal(filter);
+        arguments.push_str(&format!(", source_filter => {filter}"));
+    }
+    arguments
 }
 
 pub fn beside(collection: &str, host: &str, mirrored: u64) {

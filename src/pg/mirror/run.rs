@@ -3,7 +3,6 @@
 
 mod traffic;
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::removal::Removal;
@@ -11,6 +10,7 @@ use super::rows::Looks;
 use super::{Ready, Source, access, pending, report};
 use crate::chroma::record::Record;
 use crate::engine::mirror::Mirror;
+use crate::engine::mirror::queue::Queue;
 use crate::engine::pipeline::{Pipeline, Wake};
 use crate::pg::audit::{self, Audit, Subject};
 use crate::pg::error::Error;
@@ -37,7 +37,8 @@ enum Phase {
 pub struct Mirroring {
     source: Source,
     collection: String,
-    pipeline: Pipeline<Mirror<()>>,
+    /// Each record's id comes back with its outcome.
+    pipeline: Pipeline<Mirror<String>>,
     wake: Wake,
     batch: usize,
     /// Records that the server takes in one request.
@@ -45,8 +46,7 @@ pub struct Mirroring {
     concurrency: usize,
     deadline: Option<Instant>,
     phase: Phase,
-    /// Read, and too much for the last request.
-    unsent: VecDeque<Record>,
+    queue: Queue,
     /// Refused by the server, and rows that have no key.
     left_out: u64,
     without_key: u64,
@@ -92,7 +92,7 @@ impl Mirroring {
             concurrency,
             deadline,
             phase: Phase::Opening(false),
-            unsent: VecDeque::new(),
+            queue: Queue::default(),
             left_out: 0,
             without_key: 0,
             tally: Tally::new(entry),

@@ -14,11 +14,11 @@ use crate::pg::mirror::rows::Looks;
 use crate::pg::mirror::{mark, report};
 use crate::pg::stop::Stop;
 
-/// Of a request's body. So that requests in flight don't add up to much, far below what the server takes.
-const MAX_BYTES: usize = 8 * 1024 * 1024;
-
 impl Mirroring {
-    pub(super) fn take(&mut self, outcome: Outcome<()>) {
+    pub(super) fn take(&mut self, outcome: Outcome<String>) {
+        if let Outcome::Upserted { rows, .. } = &outcome {
+            self.queue.came_back(rows);
+        }
         let failed = match outcome {
             Outcome::Opened(Ok(opened)) => return self.opened(opened),
             Outcome::Opened(Err(reason)) => return self.not_opened(reason),
@@ -129,49 +129,35 @@ impl Mirroring {
     }
 
     fn send_rows(&mut self) -> Result<(), Error> {
-        while self.pipeline.rows_in_flight() < self.concurrency * self.batch {
+        while self.queue.has_room(self.concurrency, self.batch) {
             let records = self.next_batch()?;
             if records.is_empty() {
                 return Ok(());
             }
             self.audit.sent(records.len());
-            let rows = vec![(); records.len()];
+            let rows = records.iter().map(|record| record.id.clone()).collect();
             let job = Job::Upsert { records, rows };
             self.pipeline.submit(job).map_err(Error::Pipe)?;
         }
         Ok(())
     }
 
-    /// What fits into one request; nothing when the look at the rows is over.
+    /// What fits into one request; nothing when the look at the rows is over, or has to wait for what is in flight.
     fn next_batch(&mut self) -> Result<Vec<Record>, Error> {
         let Phase::Rows(looks) = &mut self.phase else {
             return Ok(Vec::new());
         };
-        while self.unsent.len() < self.batch {
-            let missing = self.batch - self.unsent.len();
-            let records = looks.next_records(&self.source, missing)?;
+        while let wanted @ 1.. = self.queue.wanted(self.batch) {
+            let records = looks.next_records(&self.source, wanted)?;
             if records.is_empty() {
                 break;
             }
             let found = records.len();
             let with_key = records.into_iter().flatten().filter(|r| !r.id.is_empty());
-            let before = self.unsent.len();
-            self.unsent.extend(with_key);
-            self.without_key += (found - (self.unsent.len() - before)) as u64;
-            // Enough for a body of its size, whatever the number of its records.
-            if self.unsent.iter().map(Record::bytes).sum::<usize>() > MAX_BYTES {
-                break;
-            }
+            let with_key: Vec<Record> = with_key.collect();
+            self.without_key += (found - with_key.len()) as u64;
+            self.queue.read(with_key);
         }
-        let mut bytes = 0;
-        let mut records = Vec::with_capacity(self.batch.min(self.unsent.len()));
-        while let Some(record) = self.unsent.front()
-            && records.len() < self.batch
-            && (records.is_empty() || bytes + record.bytes() <= MAX_BYTES)
-        {
-            bytes += record.bytes();
-            records.extend(self.unsent.pop_front());
-        }
-        Ok(records)
+        Ok(self.queue.next(self.batch))
     }
 }
