@@ -78,6 +78,7 @@ pub enum NotOpened {
     NotOurs {
         records: u64,
         mark: Option<String>,
+        ours: String,
     },
     Unsent,
 }

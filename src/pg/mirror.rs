@@ -20,6 +20,7 @@ use super::limits;
 use super::preflight;
 use super::settings::{self, Chroma};
 use super::survey::count;
+use super::sys;
 use super::target::{self, Call, Target};
 use crate::chroma::place::{self, Place};
 use crate::engine::mirror::Access;
@@ -43,9 +44,25 @@ impl Source {
     }
 }
 
-/// What the collection of a column says of itself: whose rows it holds.
-fn mark(target: &Target) -> String {
-    format!("{}.{}", target.relation, target.column.sql)
+/// What the collection of a column says of itself: whose rows it holds. Other databases and servers may have a
+/// table of the same name.
+fn mark(target: &Target) -> Result<String, Error> {
+    let database = sys::with_pinned_search_path(|| {
+        Spi::connect(|client| {
+            let statement = "SELECT quote_ident(current_database())";
+            client
+                .select(statement, None, &[])?
+                .first()
+                .get_one::<String>()
+        })
+    })?;
+    Ok(format!(
+        "{}.{} of {} at {}",
+        target.relation,
+        target.column.sql,
+        database.unwrap_or_default(),
+        sys::system_identifier()
+    ))
 }
 
 /// The name that a call gives, if it is one.
@@ -56,8 +73,13 @@ fn collection_named(name: Option<String>) -> Result<String, Error> {
     }
 }
 
-fn access(chroma: Chroma, collection: &str, target: &Target, keys: Vec<String>) -> Access {
-    Access {
+fn access(
+    chroma: Chroma,
+    collection: &str,
+    target: &Target,
+    keys: Vec<String>,
+) -> Result<Access, Error> {
+    Ok(Access {
         client: chroma.client,
         token: chroma.token,
         place: Place {
@@ -65,11 +87,11 @@ fn access(chroma: Chroma, collection: &str, target: &Target, keys: Vec<String>) 
             database: chroma.database,
             collection: collection.to_owned(),
         },
-        mark: mark(target),
+        mark: mark(target)?,
         dimensions: target.dimensions,
         keys,
         max_attempts: chroma.max_attempts,
-    }
+    })
 }
 
 /// The arguments of a call that a backfill's has not.

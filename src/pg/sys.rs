@@ -79,6 +79,12 @@ pub fn other_encoding() -> Option<String> {
     }
 }
 
+/// Of this server and of all physical copies of it.
+pub fn system_identifier() -> u64 {
+    // SAFETY: reads what every backend has of the control file.
+    unsafe { pg_sys::GetSystemIdentifier() }
+}
+
 pub fn transaction_read_only() -> bool {
     // SAFETY: reads backend-local state.
     unsafe { pg_sys::XactReadOnly || pg_sys::RecoveryInProgress() }

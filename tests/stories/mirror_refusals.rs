@@ -196,6 +196,39 @@ fn a_collection_that_something_else_fills() {
     assert_eq!(store.ids("ours"), ["1", "2", "3"]);
 }
 
+// Both would remove what the other puts there.
+#[test]
+fn a_table_of_the_same_name_in_another_database() {
+    let (_db, store, mut session) = embedded(3);
+    assert_eq!(session.mirror(CALL).unwrap(), (3, 0));
+    let (other, _, mut others) = embedded(5);
+    other.set("chroma_database", &store.database);
+    let mut caller = other.session();
+    let error = refused(
+        caller.mirror(CALL),
+        "55000",
+        "public.logs",
+        "collection.modify",
+    );
+    let mark = store.collection("logs").unwrap()["metadata"]["embedding_backfill"].clone();
+    let mark = mark.as_str().unwrap();
+    assert!(error.message().contains(mark), "{error:?}");
+    let system = session.text("SELECT system_identifier::text FROM pg_control_system()");
+    assert!(mark.ends_with(&system), "{mark}");
+    assert_eq!(mirrors_logs(&mut session, &store), 3);
+
+    // As the hint has it, in Python.
+    let hint = error.hint().unwrap();
+    let ours = mark.replace(&session.text("SELECT current_database()"), &other.name);
+    let told = json!({ "embedding_backfill": ours })
+        .to_string()
+        .replace("\":\"", "\": \"");
+    assert!(hint.ends_with(&format!("(metadata={told})")), "{hint}");
+    store.change("logs", &json!({ "embedding_backfill": ours }));
+    assert_eq!(caller.mirror(CALL).unwrap(), (5, 0));
+    mirrors_logs(&mut others, &store);
+}
+
 // One that is empty is anybody's, and ours from then on.
 #[test]
 fn an_empty_collection_is_taken_over() {

@@ -64,6 +64,13 @@ impl<'c> Store<'c> {
         assert_eq!(made.0, 200, "{made:?}");
     }
 
+    /// Gives a collection this metadata.
+    pub fn change(&self, collection: &str, metadata: &Value) {
+        let path = format!("/{}", self.id(collection));
+        let changed = self.ask("PUT", &path, &json!({ "new_metadata": metadata }));
+        assert_eq!(changed.0, 200, "{changed:?}");
+    }
+
     pub fn drop(&self, collection: &str) {
         let dropped = self.ask("DELETE", &format!("/{collection}"), &Value::Null);
         assert_eq!(dropped.0, 200, "{dropped:?}");

@@ -87,6 +87,7 @@ impl<T> Mirror<T> {
                 return Err(NotOpened::NotOurs {
                     records,
                     mark: collection.mark().map(str::to_owned),
+                    ours: mark.clone(),
                 });
             }
             let marking = place::marking(collection.metadata, mark);

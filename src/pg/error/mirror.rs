@@ -51,6 +51,7 @@ pub enum MirrorError {
     NotOurs {
         collection: String,
         records: u64,
+        column: String,
         mark: Option<String>,
         ours: String,
     },
@@ -74,7 +75,6 @@ impl MirrorError {
         collection: &str,
         column: String,
         dimensions: u32,
-        mark: &str,
     ) -> Option<MirrorError> {
         let collection = collection.to_owned();
         Some(match reason {
@@ -91,12 +91,14 @@ impl MirrorError {
             },
             NotOpened::NotOurs {
                 records,
-                mark: theirs,
+                mark,
+                ours,
             } => MirrorError::NotOurs {
                 collection,
                 records,
-                mark: theirs,
-                ours: mark.to_owned(),
+                column,
+                mark,
+                ours,
             },
         })
     }

@@ -9,7 +9,7 @@ use pgrx::pg_sys::ItemPointerData;
 use pgrx::prelude::*;
 
 use super::key::Key;
-use super::{access, collection_named, mark, report};
+use super::{access, collection_named, report};
 use crate::chroma::record::Record;
 use crate::engine::failure::Failure;
 use crate::engine::mirror::{Job, Mirror, NotMirrored, NotOpened, Opened, Outcome};
@@ -72,7 +72,7 @@ impl Beside {
         preflight::expressions(target, &[("key", &key.sql)])?;
         let chroma = settings::chroma()?;
         let host = chroma.client.connection().base_url.host().to_owned();
-        let service = Mirror::new(access(chroma, &collection, target, Vec::new()));
+        let service = Mirror::new(access(chroma, &collection, target, Vec::new())?);
         let mut pipeline =
             Pipeline::new(service, settings::concurrency(), wake).map_err(Error::Pipe)?;
         pipeline.submit(Job::Open).map_err(Error::Pipe)?;
@@ -206,13 +206,10 @@ impl Beside {
                 self.give_up(failure);
                 News::Nothing
             }
-            reason => {
-                let mark = mark(target);
-                match MirrorError::of(reason, &self.collection, column, target.dimensions, &mark) {
-                    Some(error) => News::Refused(error.into()),
-                    None => News::Nothing,
-                }
-            }
+            reason => match MirrorError::of(reason, &self.collection, column, target.dimensions) {
+                Some(error) => News::Refused(error.into()),
+                None => News::Nothing,
+            },
         }
     }
 

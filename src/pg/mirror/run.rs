@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use super::removal::Removal;
 use super::rows::Looks;
 use super::{Ready, Source, access, pending, report};
-use crate::chroma::record::Record;
 use crate::engine::mirror::Mirror;
 use crate::engine::mirror::queue::Queue;
 use crate::engine::pipeline::{Pipeline, Wake};
@@ -78,7 +77,7 @@ impl Mirroring {
         let subject = Subject::of(&source.target);
         let audit = audit::begin_mirror(journal::MIRROR, &subject, &collection, client);
         let keys = source.metadata.names.clone();
-        let access = access(chroma, &collection, &source.target, keys);
+        let access = access(chroma, &collection, &source.target, keys)?;
         let concurrency = settings::concurrency();
         let wake = Wake::new().map_err(Error::Pipe)?;
         Ok(Mirroring {

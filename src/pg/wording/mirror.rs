@@ -1,6 +1,8 @@
 //! How what ends a mirror's call is told: SQLSTATE, message, detail, and a hint that says what to type.
 
 use pgrx::PgSqlErrorCode::*;
+use pgrx::spi;
+use serde_json::Value;
 
 use super::credentials::token_file_parts;
 use super::parts::{Parts, parts};
@@ -93,16 +95,16 @@ impl MirrorError {
                 format!("collection \"{collection}\" has vectors of {theirs} dimensions, {column} of {ours}"),
                 "name another collection, or delete that one in Chroma: it is made anew",
             ),
-            NotOurs { collection, records, mark, ours } => {
+            NotOurs { collection, records, column, mark, ours } => {
                 let whose = match &mark {
                     Some(mark) => format!("it mirrors {mark}"),
                     None => "it is no mirror".into(),
                 };
                 (
                     ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                    format!("collection \"{collection}\" can't mirror {ours}: {whose}, and has {}", records_of(records)),
+                    format!("collection \"{collection}\" can't mirror {column}: {whose}, and has {}", records_of(records)),
                     Some("What is no row of the table would be deleted from it.".into()),
-                    Some(format!("name another collection; to have this one overwritten, type in Chroma's Python client: collection.modify(metadata={{'{MARK}': '{ours}'}})")),
+                    Some(format!("name another collection; to have this one overwritten, type in Chroma's Python client: collection.modify(metadata={{\"{MARK}\": {}}})", Value::from(ours))),
                 )
             }
             Run { failure, mirrored } => {

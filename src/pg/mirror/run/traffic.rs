@@ -10,8 +10,8 @@ use crate::pg::error::Error;
 use crate::pg::error::MirrorError;
 use crate::pg::limits::Reached;
 use crate::pg::mirror::removal::Removal;
+use crate::pg::mirror::report;
 use crate::pg::mirror::rows::Looks;
-use crate::pg::mirror::{mark, report};
 use crate::pg::stop::Stop;
 
 impl Mirroring {
@@ -72,8 +72,7 @@ impl Mirroring {
     fn not_opened(&mut self, reason: NotOpened) {
         let target = &self.source.target;
         let column = format!("{}.{}", target.label, target.column.sql);
-        let mark = mark(target);
-        let error = MirrorError::of(reason, &self.collection, column, target.dimensions, &mark);
+        let error = MirrorError::of(reason, &self.collection, column, target.dimensions);
         if let Some(error) = error {
             self.end_early(Stop::Failed(error.into()));
         }
