@@ -53,6 +53,18 @@ fn to_unit_length(vector: &mut [f32]) -> Result<(), VectorFault> {
     Ok(())
 }
 
+/// Rounded as IEEE 754 has it to what 16 bits can hold, of which no value of a vector of unit length is too large.
+pub fn nearest_half(value: f32) -> f32 {
+    const SMALLEST_NORMAL: f32 = 1.0 / 16_384.0;
+    const STEP_BELOW: f32 = SMALLEST_NORMAL / 1_024.0;
+    if value.abs() < SMALLEST_NORMAL {
+        return (value / STEP_BELOW).round_ties_even() * STEP_BELOW;
+    }
+    // Of 23 bits behind the point, 13 go; a carry into the exponent is right, too.
+    let bits = value.to_bits();
+    f32::from_bits((bits + 0xfff + ((bits >> 13) & 1)) & !0x1fff)
+}
+
 impl fmt::Display for VectorFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -99,6 +111,42 @@ mod tests {
         assert_eq!(refused(&[&[f32::NAN, 0.0]], 1), VectorFault::NotFinite);
         assert_eq!(refused(&[&[f32::INFINITY, 0.0]], 1), VectorFault::NotFinite);
         assert_eq!(refused(&[&[0.0, -0.0]], 1), VectorFault::Zero);
+    }
+
+    /// The value of a half's bits.
+    fn half(bits: u16) -> f32 {
+        let (exponent, fraction) = (
+            i32::from((bits >> 10) & 31),
+            f32::from(bits & 1_023) / 1_024.0,
+        );
+        let size = match exponent {
+            0 => fraction * 2f32.powi(-14),
+            _ => (1.0 + fraction) * 2f32.powi(exponent - 15),
+        };
+        if bits >> 15 == 1 { -size } else { size }
+    }
+
+    // Each half, what lies beside it, and what lies in the middle between it and the next.
+    #[test]
+    fn a_half_is_the_nearest_and_of_two_the_even_one() {
+        const INFINITY: u16 = 31 << 10;
+        for bits in 0..INFINITY - 1 {
+            for sign in [0, 1 << 15] {
+                let (this, next) = (half(bits | sign), half((bits + 1) | sign));
+                let middle = (this + next) / 2.0;
+                let even = if bits % 2 == 0 { this } else { next };
+                assert_eq!(nearest_half(this).to_bits(), this.to_bits());
+                assert_eq!(nearest_half(middle), even, "{middle:e}");
+                let towards = |to: f32| {
+                    f32::from_bits(match to.abs() > middle.abs() {
+                        true => middle.to_bits() + 1,
+                        false => middle.to_bits() - 1,
+                    })
+                };
+                assert_eq!(nearest_half(towards(this)), this, "{middle:e}");
+                assert_eq!(nearest_half(towards(next)), next, "{middle:e}");
+            }
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::engine::failure::Failure;
 use crate::engine::mirror::{Job, Mirror, NotMirrored, NotOpened, Opened, Outcome};
 use crate::engine::pace::Wait;
 use crate::engine::pipeline::{Pipeline, Wake};
+use crate::engine::vector::nearest_half;
 use crate::pg::error::Error;
 use crate::pg::error::MirrorError;
 use crate::pg::preflight;
@@ -124,6 +125,7 @@ impl Beside {
         for made in rows {
             leaves.entry(made.0.leaf).or_default().push(made);
         }
+        let is_half = target.column.bare_type() == "halfvec";
         let mut without = Vec::new();
         let mut pairs = Vec::new();
         for (leaf, rows) in leaves {
@@ -275,10 +277,14 @@ struct Found {
     content: String,
 }
 
-/// The shortest numbers that are these values.
-fn json(vector: &[f32]) -> String {
+/// The shortest numbers that are these values, or what a `halfvec` keeps of them.
+fn json(vector: &[f32], is_half: bool) -> String {
     let mut json = String::with_capacity(12 * vector.len() + 2);
-    for value in vector {
+    for &value in vector {
+        let value = match is_half {
+            true => nearest_half(value),
+            false => value,
+        };
         json.push(if json.is_empty() { '[' } else { ',' });
         // Writing to a String can't fail.
         let _ = write!(json, "{value}");
