@@ -26,6 +26,7 @@ pub enum MirrorError {
         relation: String,
         key: Option<String>,
         rows: u64,
+        beside: bool,
     },
     NoSuchMetadata {
         relation: String,

@@ -72,6 +72,7 @@ impl Beside {
         let key = Key::primary(target, true)?;
         preflight::expressions(target, &[("key", &key.sql)])?;
         let chroma = settings::chroma()?;
+        key.check(target, &target.filter)?;
         let host = chroma.client.connection().base_url.host().to_owned();
         let service = Mirror::new(access(chroma, &collection, target, Vec::new())?);
         let mut pipeline =

@@ -20,6 +20,8 @@ pub struct Key {
     lookup: Lookup,
     /// Postgres itself keeps it from being NULL, or that of two rows.
     is_unique: bool,
+    /// Asked for by embed_all_missing.
+    beside: bool,
 }
 
 /// How the rows of some ids are found.
@@ -47,6 +49,7 @@ impl Key {
             sql: format!("{}::pg_catalog.text", expression::checked("key", text)?),
             lookup: Lookup::Scan,
             is_unique: false,
+            beside: false,
         })
     }
 
@@ -70,6 +73,7 @@ impl Key {
                         _ => Lookup::Scan,
                     },
                     is_unique,
+                    beside,
                 })
             }
             parts => {
@@ -78,6 +82,7 @@ impl Key {
                     sql: format!("ROW({})::pg_catalog.text", columns.join(", ")),
                     lookup: Lookup::Scan,
                     is_unique,
+                    beside,
                 })
             }
         }
@@ -129,6 +134,7 @@ impl Key {
                 relation: target.label.clone(),
                 key,
                 rows: count(rows),
+                beside: self.beside,
             }
             .into()),
         }
@@ -207,13 +213,13 @@ fn is_uuid(id: &str) -> bool {
 }
 
 /// The columns of the primary key, in its order, and whether it covers all rows of the target: what inherits
-/// from a table does not inherit that.
+/// from a table does not inherit that, and partitions may lack it where it is not valid.
 fn primary_key(target: &Target) -> Result<(Vec<Part>, bool), Error> {
     Spi::connect(|client| {
         let rows = client.select(
             "SELECT quote_ident(a.attname),
                     CASE WHEN base.typnamespace = 'pg_catalog'::regnamespace THEN base.typname::text END,
-                    c.relkind = 'p' OR NOT c.relhassubclass
+                    i.indisvalid AND (c.relkind = 'p' OR NOT c.relhassubclass)
              FROM pg_index i
              CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
              JOIN pg_class c ON c.oid = i.indrelid

@@ -42,10 +42,10 @@ impl MirrorError {
                 format!("table {relation} has no primary key that could be the id of its records"),
                 match beside {
                     false => "say what is, as text and different for each row: key => 'some_column'".to_owned(),
-                    true => format!("leave mirror out, then: CALL mirror_to_chroma('{relation}', 'collection', key => 'some_column');"),
+                    true => beside_hint(&relation),
                 },
             ),
-            BadKey { relation, key, rows } => parts(
+            BadKey { relation, key, rows, beside } => parts(
                 match &key {
                     Some(key) if !key.is_empty() => ERRCODE_UNIQUE_VIOLATION,
                     _ => ERRCODE_NOT_NULL_VIOLATION,
@@ -57,7 +57,10 @@ impl MirrorError {
                     Some(_) => format!("the key of {rows} of {relation} is empty", rows = rows_of(rows)),
                     None => format!("the key of {rows} of {relation} is NULL", rows = rows_of(rows)),
                 },
-                "key => '...' must be another text for each row, such as the primary key; or leave such rows out: source_filter => '...'",
+                match beside {
+                    false => "key => '...' must be another text for each row, such as the primary key; or leave such rows out: source_filter => '...'".to_owned(),
+                    true => beside_hint(&relation),
+                },
             ),
             NoSuchMetadata { relation, column, columns } => parts(
                 ERRCODE_UNDEFINED_COLUMN,
@@ -114,6 +117,14 @@ impl MirrorError {
             }
         }
     }
+}
+
+/// Where the primary key is no id: embed_all_missing takes no other.
+fn beside_hint(relation: &str) -> String {
+    format!(
+        "leave mirror out, then: CALL mirror_to_chroma({}, 'collection', key => 'some_column');",
+        spi::quote_literal(relation)
+    )
 }
 
 fn records_of(records: u64) -> String {
