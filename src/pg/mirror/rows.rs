@@ -21,6 +21,9 @@ const READ_AT_ONCE: usize = 200;
 /// Looks at a table that never holds still; what changes after that is the next run's.
 const MAX_LOOKS: u32 = 3;
 
+/// Versions of rows that are remembered, for some 50 MB; what is forgotten is sent once more by the next look.
+const MAX_SEEN: usize = 1_000_000;
+
 #[derive(Default)]
 pub struct Looks {
     /// Looks that have ended.
@@ -101,6 +104,12 @@ impl Looks {
         let columns = format!("ctid, CASE WHEN {young} THEN {writer} END");
         let mut ctids = Vec::new();
         let (seen, leaf) = (&mut self.seen, self.leaf);
+        let mut remember = |version| {
+            if seen.len() >= MAX_SEEN {
+                seen.clear();
+            }
+            seen.insert(version)
+        };
         candidates::collect_where(
             &source.target,
             leaf,
@@ -113,7 +122,7 @@ impl Looks {
                     return Ok(());
                 };
                 let is_new = match row.get::<i64>(2)? {
-                    Some(writer) => seen.insert((leaf, item_pointer_to_u64(ctid), writer)),
+                    Some(writer) => remember((leaf, item_pointer_to_u64(ctid), writer)),
                     None => true,
                 };
                 if is_new {
