@@ -18,9 +18,6 @@ use exchange::GivenUp;
 
 pub use token::Token;
 
-/// Records that are refused one by one, and nothing else passes: then it is not their fault.
-const MAX_REFUSED_FIRST: usize = 3;
-
 /// What every worker needs; owned data only.
 pub struct Access {
     pub client: Client,
@@ -191,7 +188,7 @@ impl<T> Mirror<T> {
         deliver: &mut dyn FnMut(Outcome<T>) -> bool,
     ) {
         let mut parts = vec![(records, rows)];
-        // Refused before anything passed: whose fault that is, the others show.
+        // Refused before anything passed: whose fault that is, the others show, and be it the last of them.
         let mut aside = Vec::new();
         while let Some((mut records, mut rows)) = parts.pop() {
             let result = match self.upsert(&records, memory) {
@@ -202,9 +199,7 @@ impl<T> Mirror<T> {
                     parts.extend([second, (records, rows)]);
                     continue;
                 }
-                Err(GivenUp::Reject(failure))
-                    if !self.is_its_fault(&failure) && aside.len() + 1 < MAX_REFUSED_FIRST =>
-                {
+                Err(GivenUp::Reject(failure)) if !self.is_its_fault(&failure) => {
                     aside.push((records, rows, failure));
                     continue;
                 }
