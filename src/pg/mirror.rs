@@ -8,6 +8,7 @@ mod removal;
 mod report;
 mod rows;
 mod run;
+mod text;
 
 use std::time::Instant;
 

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 
+use super::text;
 use crate::pg::error::Error;
 use crate::pg::error::MirrorError;
 use crate::pg::expression;
@@ -36,9 +37,10 @@ enum Lookup {
 }
 
 struct Part {
-    /// SQL of the column, and of it as text.
+    /// SQL of the column, of it as text, and in a row of several.
     sql: String,
     text: String,
+    in_row: String,
     builtin: Option<String>,
 }
 
@@ -77,7 +79,7 @@ impl Key {
                 })
             }
             parts => {
-                let columns: Vec<&str> = parts.iter().map(|part| part.sql.as_str()).collect();
+                let columns: Vec<&str> = parts.iter().map(|part| part.in_row.as_str()).collect();
                 Ok(Key {
                     sql: format!("ROW({})::pg_catalog.text", columns.join(", ")),
                     lookup: Lookup::Scan,
@@ -237,12 +239,14 @@ fn primary_key(target: &Target) -> Result<(Vec<Part>, bool), Error> {
             let sql: String = row.get(1)?.unwrap_or_default();
             let builtin: Option<String> = row.get(2)?;
             is_unique &= row.get::<bool>(3)?.unwrap_or_default();
+            let text = text::of(&sql, builtin.as_deref());
             parts.push(Part {
-                text: match builtin {
+                in_row: text.clone().unwrap_or_else(|| sql.clone()),
+                text: text.unwrap_or_else(|| match builtin {
                     Some(_) => format!("{sql}::pg_catalog.text"),
                     // As the type prints it, which is no cast.
                     None => format!("pg_catalog.concat({sql})"),
-                },
+                }),
                 sql,
                 builtin,
             });

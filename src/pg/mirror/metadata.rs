@@ -3,6 +3,7 @@
 use pgrx::pg_sys::Oid;
 use serde_json::{Number, Value};
 
+use super::text;
 use crate::pg::columns::{self, Column};
 use crate::pg::error::Error;
 use crate::pg::error::MirrorError;
@@ -48,7 +49,8 @@ impl Metadata {
                 }
                 .into());
             };
-            texts.push(column.as_text());
+            let text = text::of(&column.sql, column.builtin.as_deref());
+            texts.push(text.unwrap_or_else(|| column.as_text()));
             metadata.kinds.push(Kind::of(column));
             metadata.names.push(name);
         }
