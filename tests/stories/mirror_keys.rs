@@ -40,10 +40,6 @@ fn a_primary_key_of_each_type() {
         ("k uuid PRIMARY KEY", "md5(i::text)::uuid"),
         ("k text PRIMARY KEY", r#"i || E' "naïve"\n\\ '"#),
         ("k varchar(9) PRIMARY KEY", "'key ' || i"),
-        (
-            "k timestamptz PRIMARY KEY",
-            "'epoch'::timestamptz + i * interval '1 day'",
-        ),
         ("k numeric PRIMARY KEY", "i / 10.0"),
         (
             r#"unused int, k bytea PRIMARY KEY"#,
@@ -51,6 +47,70 @@ fn a_primary_key_of_each_type() {
         ),
     ] {
         comes_and_goes(columns, values, "k::text", "");
+    }
+    comes_and_goes(
+        "k timestamptz PRIMARY KEY",
+        "'epoch'::timestamptz + i * interval '1 day'",
+        r#"to_char(k AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS+00:00')"#,
+        "",
+    );
+}
+
+// A job and a person may have other settings.
+#[test]
+fn times_are_written_the_same_in_each_session() {
+    let (_db, store, mut session) = keyed(
+        "at timestamptz, on_day date, PRIMARY KEY (on_day, at), naive timestamp, b bytea",
+        r"CASE WHEN i < 6 THEN '2026-11-28 23:30:00.5+00'::timestamptz + i * interval '1 day' ELSE 'infinity' END,
+          date '2026-11-28' + i, timestamp '2026-11-28 12:00' + i * interval '1 day', '\xff00'",
+    );
+    let call = format!("{CALL}, metadata => '{{at,on_day,naive,b}}'");
+    assert_eq!(session.mirror(&call).unwrap(), (6, 0));
+    let records = store.records("keyed");
+    let first = &records["(2026-11-29,2026-11-29T23:30:00.5+00:00)"].metadata;
+    assert_eq!(first["at"], "2026-11-29T23:30:00.5+00:00");
+    assert_eq!(first["naive"], "2026-11-29T12:00:00");
+    assert_eq!(
+        (&first["on_day"], &first["b"]),
+        (&"2026-11-29".into(), &"\\xff00".into())
+    );
+    assert!(
+        records.contains_key("(2026-12-04,infinity)"),
+        "{records:#?}"
+    );
+    session.run(
+        "SET TimeZone = 'Asia/Tokyo'; SET DateStyle = 'German, DMY'; SET bytea_output = 'escape'",
+    );
+    assert_eq!(session.mirror(&call).unwrap(), (6, 0));
+    assert_eq!(store.records("keyed"), records);
+}
+
+// Postgres does not keep the keys of a table and of what inherits from it apart, nor those of partitions that lack the key.
+#[test]
+fn a_primary_key_that_two_rows_have() {
+    for tables in [
+        "CREATE TABLE t (id int PRIMARY KEY, body text, embedding vector(128));
+         CREATE TABLE low () INHERITS (t)",
+        "CREATE TABLE t (id int NOT NULL, body text, embedding vector(128)) PARTITION BY RANGE (id);
+         CREATE TABLE low PARTITION OF t FOR VALUES FROM (0) TO (9);
+         ALTER TABLE ONLY t ADD PRIMARY KEY (id)",
+    ] {
+        let db = Db::fresh();
+        let store = store_of(&db, support::Chroma::shared());
+        let mut session = db.session();
+        session.run(tables);
+        session.run("INSERT INTO t VALUES (7, 'one'); INSERT INTO low VALUES (7, 'another')");
+        let error = refused(
+            session.embed_all("'t', mirror => 'keyed'"),
+            "23505",
+            "key \"7\"",
+            "leave mirror out, then: CALL mirror_to_chroma('t', ",
+        );
+        assert!(error.message().contains("2 rows of t"), "{error:?}");
+        assert_eq!(db.api.stats().requests, 0);
+        session.embed_all("'t'").unwrap();
+        refused(session.mirror("'t', 'keyed'"), "23505", "key \"7\"", "key");
+        assert_eq!(store.collections(), [""; 0]);
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
 
 const CALL: &str = "'logs', 10, mirror => 'logs'";
 
-fn pending(rows: u32) -> (Db<'static>, Store<'static>, Gateway, Session) {
+pub fn pending(rows: u32) -> (Db<'static>, Store<'static>, Gateway, Session) {
     let db = Db::fresh();
     let store = store_of(&db, Chroma::shared());
     let gateway = Gateway::before(Chroma::shared(), |_| Verdict::Pass);
@@ -33,7 +33,7 @@ fn pending(rows: u32) -> (Db<'static>, Store<'static>, Gateway, Session) {
     (db, store, gateway, session)
 }
 
-fn warnings(session: &mut Session) -> Vec<String> {
+pub fn warnings(session: &mut Session) -> Vec<String> {
     let notices = session.notices().into_iter();
     notices
         .filter(|notice| notice.starts_with("WARNING"))

@@ -20,13 +20,13 @@ use crate::{
 const CALL: &str = "'logs', 'logs', batch => 10";
 
 /// Stands before Chroma from the nth upsert on, until it is opened; half a minute at most, so that a failed story ends.
-struct Barrier {
+pub struct Barrier {
     open: Arc<AtomicBool>,
     waiting: Arc<AtomicU32>,
 }
 
 impl Barrier {
-    fn after(gateway: &Gateway, free: u32) -> Barrier {
+    pub fn after(gateway: &Gateway, free: u32) -> Barrier {
         let barrier = Barrier {
             open: Arc::default(),
             waiting: Arc::default(),
@@ -47,13 +47,13 @@ impl Barrier {
         barrier
     }
 
-    fn wait(&self, requests: u32) {
+    pub fn wait(&self, requests: u32) {
         wait_until("requests are in flight", || {
             self.waiting.load(Relaxed) >= requests
         });
     }
 
-    fn open(&self) {
+    pub fn open(&self) {
         self.open.store(true, Relaxed);
     }
 }
