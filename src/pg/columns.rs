@@ -3,6 +3,7 @@
 use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 
+use super::candidates::NO_SPACE;
 use super::error::Error;
 use super::vector_type::VectorTypes;
 
@@ -152,7 +153,7 @@ pub fn rendered(columns: &[&Column], as_text: &str) -> String {
             let value = format!("{}{as_text}", column.sql);
             let label = spi::quote_literal(format!("{}: ", column.name));
             format!(
-                "CASE WHEN {value} OPERATOR(pg_catalog.~) '\\S' \
+                "CASE WHEN {value} OPERATOR(pg_catalog.~) {NO_SPACE} \
                  THEN {label} OPERATOR(pg_catalog.||) {value} END"
             )
         })

@@ -94,6 +94,11 @@ pub enum Error {
         rows: usize,
         reason: String,
     },
+    /// It is not the same for the same row.
+    UnstableContent {
+        relation: String,
+        rows: usize,
+    },
     /// A text that can't be embedded; places count from 1.
     BlankText {
         place: usize,

@@ -5,6 +5,7 @@ mod audit;
 mod backfill;
 mod candidates;
 mod columns;
+mod contents;
 mod control;
 mod error;
 mod expression;

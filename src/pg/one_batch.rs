@@ -8,7 +8,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::audit::{self, Audit, Subject};
-use super::candidates;
+use super::contents;
 use super::error::Error;
 use super::freight::Freight;
 use super::journal::{self, Counts};
@@ -125,7 +125,7 @@ impl Batch {
             }
             let except = self.refused.iter().filter(|place| place.leaf == leaf);
             let except = except.map(|place| place.ctid).collect();
-            claimed.extend(candidates::claim(
+            claimed.extend(contents::claim(
                 &self.target,
                 leaf,
                 size - claimed.len(),

@@ -6,7 +6,8 @@ use std::ops::Range;
 
 use pgrx::pg_sys::ItemPointerData;
 
-use super::candidates::{self, Contents, READ_AT_ONCE};
+use super::candidates;
+use super::contents::{self, Contents, READ_AT_ONCE};
 use super::error::Error;
 use super::store;
 use super::target::Target;
@@ -72,7 +73,7 @@ impl Pass {
                 let some: Vec<_> = self.ctids.drain(..some).collect();
                 let looked_at = some.len();
                 let (rows, rest) =
-                    candidates::read(target, self.leaf, some, wanted.bytes, wanted.unlocked)?;
+                    contents::read(target, self.leaf, some, wanted.bytes, wanted.unlocked)?;
                 if wanted.unlocked {
                     self.locked += (looked_at - rows.len() - rest.len()) as u64;
                 }

@@ -67,7 +67,7 @@ impl Progress {
     }
 
     pub fn end(&self, target: &Target, counts: &Counts, exact: bool, stopped_because: &str) {
-        if counts.embedded == 0 {
+        if counts.embedded == 0 && counts.tokens == 0 {
             if stopped_because != "done" {
                 notice(format!(
                     "{}: no row embedded: {stopped_because}",

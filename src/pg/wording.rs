@@ -129,6 +129,11 @@ impl Error {
                 format!("{rows} rows of {relation} in a row did not take their vector: {reason}"),
                 format!("where it is not the rows that are to blame, mend that and SELECT embed_retry_rejected('{relation}'); else call again, perhaps with a source_filter"),
             ),
+            UnstableContent { relation, rows } => parts(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("the content of {rows} rows of {relation} in a row was another one when its vector had come, though nobody had changed them"),
+                "say content => '...' with what is the same at each look: columns of the row, without now(), random() or what changes all the time",
+            ),
             BlankText { place } => parts(
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 format!("text {place} is NULL, empty or only white space and can't be embedded"),

@@ -193,3 +193,18 @@ fn source_filter_limits_the_rows() {
     assert_eq!(session.embed_all("'notes'").unwrap(), Finished::done(20, 0));
     assert_eq!(right(&mut session, "notes"), 40);
 }
+
+#[test]
+fn backslashes_may_mean_what_they_meant_long_ago() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    session.run(
+        r"CREATE TABLE notes (id int PRIMARY KEY, title text, body text, embedding vector(128));
+          INSERT INTO notes VALUES (1, 'a title', 'n\o capital'), (2, ' ', 'x'), (3, '', E' \t')",
+    );
+    session.run("SET standard_conforming_strings = off; SET escape_string_warning = off");
+    assert_eq!(session.embed_all("'notes'").unwrap(), Finished::done(2, 0));
+    let mut texts = sent(&db);
+    texts.sort();
+    assert_eq!(texts, ["body: x", "title: a title\nbody: n\\o capital"]);
+}

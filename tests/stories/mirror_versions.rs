@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use support::{Asked, Chroma, Db, Finished, Gateway, Session, Store, Verdict};
+use support::{Asked, Chroma, Db, Finished, Gateway, Store, Verdict};
 
 use crate::{
     fixtures::{logs, right},

@@ -1,6 +1,6 @@
 //! Rows that can never be embedded: a run ends all the same, and pays for none of them twice.
 
-use support::{Db, Finished, Session};
+use support::{Db, Finished, Session, refused};
 
 use crate::fixtures::{filled, logs, right};
 
@@ -178,4 +178,27 @@ fn rows_that_row_security_shows_and_does_not_let_change() {
         60
     );
     assert!(db.api.stats().texts <= 100);
+}
+
+// Would go on for three passes, and pay for all of them, if nobody noticed.
+#[test]
+fn contents_that_are_others_at_each_look() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 2000);
+    session.run("SET embedding_backfill.concurrency = 1");
+    let call = "'logs', 50, content => $$body || clock_timestamp()$$";
+    let ends = |session: &mut Session| {
+        let result = session.embed_all(call);
+        refused(result, "22023", "nobody had changed them", "content => ");
+    };
+    ends(&mut session);
+    let texts = db.api.stats().texts_billed;
+    assert!(texts <= 300, "{texts} texts");
+    // Few enough for passes to come to their end.
+    session.run("DELETE FROM logs WHERE id > 10");
+    ends(&mut session);
+    assert!(db.api.stats().texts_billed <= texts + 30);
+    assert_eq!(filled(&mut session, "logs"), 0);
+    assert_eq!(session.embed_all("'logs'").unwrap(), Finished::done(10, 0));
 }

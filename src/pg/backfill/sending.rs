@@ -86,7 +86,8 @@ impl Backfill {
                 self.locked.forget_given_up();
             }
             if !told.again && !new_leaves {
-                self.stop(Stop::Done);
+                let unstable = self.refusals.unstable_content(&self.target);
+                self.stop(unstable.map_or(Stop::Done, Stop::Failed));
                 return Ok(());
             }
         }
