@@ -12,8 +12,9 @@ use super::effort::{Effort, Meter};
 use super::embedding;
 use super::failure::Failure;
 use super::http::Client;
+use super::outcome::{NotEmbedded, Outcome};
 use super::pace::{Pace, Wait};
-use super::pipeline::{Rows, Service};
+use super::pipeline::Service;
 use super::tokens::{self, Estimate};
 use super::verdict::{self, Verdict, judge};
 use crate::gemini::provider::Provider;
@@ -38,42 +39,12 @@ pub struct Sending {
     pub pays_once: bool,
 }
 
-pub struct Outcome<T> {
-    /// In the order of the vectors.
-    pub rows: Vec<T>,
-    pub result: Result<Answer, NotEmbedded>,
-}
-
-#[derive(Debug)]
-pub enum NotEmbedded {
-    /// The API refuses this one text.
-    Rejected(Failure),
-    /// The run can't go on.
-    Stopped(Failure),
-    /// Sent, and perhaps billed, but no answer came.
-    Lost(Failure),
-    /// Not sent, since the run has stopped.
-    Unsent,
-}
-
 pub struct Embedder<T> {
     sending: Sending,
     pace: Pace,
     estimate: Estimate,
     meter: Meter,
     rows: PhantomData<fn(T)>,
-}
-
-impl<T> Rows for Job<T> {
-    fn rows(&self) -> usize {
-        self.rows.len()
-    }
-}
-
-impl<T> Rows for Outcome<T> {
-    fn rows(&self) -> usize {
-        self.rows.len()
-    }
 }
 
 impl<T: Send + 'static> Service for Embedder<T> {

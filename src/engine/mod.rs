@@ -16,6 +16,7 @@ pub mod grant;
 pub mod http;
 pub mod key;
 pub mod mirror;
+pub mod outcome;
 pub mod pace;
 pub mod pipeline;
 pub mod secret;

@@ -7,13 +7,11 @@ use pgrx::pg_sys::{ItemPointerData, Oid};
 use pgrx::prelude::*;
 use pgrx::spi::SpiHeapTupleData;
 
+use super::columns::NO_SPACE;
 use super::error::Error;
 use super::survey::count;
 use super::sys::{self, Snapshot};
 use super::target::Target;
-
-/// A pattern for what is not blank. Without a backslash: what one means is for the caller's settings to say.
-pub const NO_SPACE: &str = "'[^[:space:]]'";
 
 /// Collected at a time: 8 MB of ctids, whatever the table's size.
 pub const MAX_COLLECTED: i64 = 1_000_000;
@@ -61,7 +59,7 @@ impl Target {
 
     /// FROM and WHERE for the rows of one leaf; conditions follow with AND.
     pub fn rows_of(&self, leaf: usize) -> String {
-        let (source, within) = self.leaves[leaf].reach(self);
+        let (source, within) = self.reach(leaf);
         format!("FROM {source} AS {} WHERE {within}", self.alias)
     }
 }

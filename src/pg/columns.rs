@@ -3,9 +3,11 @@
 use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 
-use super::candidates::NO_SPACE;
 use super::error::Error;
 use super::vector_type::VectorTypes;
+
+/// A pattern for what is not blank. Without a backslash: what one means is for the caller's settings to say.
+pub const NO_SPACE: &str = "'[^[:space:]]'";
 
 #[derive(Debug, Clone)]
 pub struct Column {

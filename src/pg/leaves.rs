@@ -5,7 +5,6 @@ use pgrx::prelude::*;
 
 use super::error::Error;
 use super::sys;
-use super::target::Target;
 
 /// A table that stores rows, and how the caller may reach it.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,27 +19,28 @@ pub struct Leaf {
 }
 
 impl Leaf {
-    /// What stands behind FROM and UPDATE, without the alias, and the condition that goes with it. By the name that
-    /// the leaf has now and keeps while the transaction lasts: another table may have taken the one that it had.
-    /// No row where it is no part of the target any more, until the leaves are found anew.
-    pub fn reach(&self, target: &Target) -> (String, &str) {
+    /// What stands behind FROM and UPDATE, without the alias, and the condition that goes with it; `relation` is the
+    /// name of `root`. By the name that the leaf has now and keeps while the transaction lasts: another table may have
+    /// taken the one that it had. No row where it is no part of `root` any more, until the leaves are found anew.
+    pub fn reach(&self, root: Oid, relation: &str) -> (String, &str) {
         if !self.by_name {
-            return (target.relation.clone(), &self.within);
+            return (relation.to_owned(), &self.within);
         }
         sys::lock_name(self.oid);
         match sys::name_of(self.oid) {
-            Some(name) if self.oid == target.oid || sys::is_below(self.oid, target.oid) => {
+            Some(name) if self.oid == root || sys::is_below(self.oid, root) => {
                 (format!("ONLY {name}"), &self.within)
             }
-            _ => (format!("ONLY {}", target.relation), "false"),
+            _ => (format!("ONLY {relation}"), "false"),
         }
     }
 }
 
 /// The tables below `oid` that store rows, and the foreign ones, without other sessions' temporary
 /// tables. A table of one's own is read by its name. Where the caller has rights on the parent alone, or
-/// its policies apply, it is reached through the parent: `tableoid` says which rows are meant, the partition's constraint lets the planner skip
-/// the other partitions. Not under a pinned search_path, see `within`.
+/// its policies apply, it is reached through the parent: `tableoid` says which rows are meant, the
+/// partition's constraint lets the planner skip the other partitions. Not under a pinned search_path, see
+/// `within`.
 pub fn of(oid: Oid, alias: &str, column: &str) -> Result<(Vec<Leaf>, Vec<String>), Error> {
     let mut own = Vec::new();
     let mut foreign = Vec::new();

@@ -104,6 +104,11 @@ impl Target {
         Ok(Snapshot::newest())
     }
 
+    /// How the rows of a leaf are reached: see `Leaf::reach`.
+    pub fn reach(&self, leaf: usize) -> (String, &str) {
+        self.leaves[leaf].reach(self.oid, &self.relation)
+    }
+
     /// Finds the leaves anew: partitions come and go. True where they are others than before, or were rewritten.
     pub fn find_leaves(&mut self) -> Result<bool, Error> {
         let (leaves, foreign) = leaves::of(self.oid, &self.alias, &self.column.name)?;

@@ -1,7 +1,7 @@
 //! What comes back from the workers: vectors to write, texts that were refused, reasons to end.
 
 use super::Backfill;
-use crate::engine::embedder::{NotEmbedded, Outcome};
+use crate::engine::outcome::{NotEmbedded, Outcome};
 use crate::engine::tokens::Amount;
 use crate::gemini::response::Answer;
 use crate::pg::error::Error;

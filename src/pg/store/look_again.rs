@@ -112,7 +112,7 @@ fn last_places(
 /// A vector that is not of the content that stands beside it now. What comes `after` updates has a say in
 /// this one, too.
 pub fn take_back(target: &Target, place: &Place, after: bool) -> Result<Place, Obstacle> {
-    let (source, within) = target.leaves[place.leaf].reach(target);
+    let (source, within) = target.reach(place.leaf);
     let statement = format!(
         "UPDATE {source} AS {alias} SET {column} = NULL
          WHERE {within} AND {alias}.ctid OPERATOR(pg_catalog.=) $1

@@ -115,7 +115,7 @@ pub fn statement(target: &Target, leaf: usize) -> String {
 /// Sets the vectors `$2` at the ctids `$1`. The names of the joined columns are such that no column
 /// of the user's can be meant.
 fn update_statement(target: &Target, leaf: usize, say: Say) -> String {
-    let (source, within) = target.leaves[leaf].reach(target);
+    let (source, within) = target.reach(leaf);
     let returning = match is_looked_at(target, say) {
         true => format!(
             " RETURNING {}, \"embedding_backfill ctid\"",

@@ -6,6 +6,7 @@ use std::ffi::{CStr, c_char};
 use pgrx::pg_sys;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 
+// SAFETY: the signature is Postgres's, in catalog/pg_inherits.h.
 unsafe extern "C-unwind" {
     /// Of partitions, too.
     fn typeInheritsFrom(subclass: pg_sys::Oid, superclass: pg_sys::Oid) -> bool;
