@@ -63,13 +63,13 @@ pub fn count_in(object: Option<&RawValue>, name: &str, odd: &mut bool) -> Option
     count(member(&object, name, odd), odd)
 }
 
-/// A count that may be missing; one that is none is odd.
+/// A count that may be missing; one that is none, or more than a request can have, is odd.
 pub fn count(raw: Option<&RawValue>, odd: &mut bool) -> Option<u64> {
     let text = raw.map(RawValue::get).filter(|text| *text != "null")?;
     let whole = |float: &f64| float.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(float);
     let is_number = text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
-    let float = || text.parse().ok().filter(whole).map(|float| float as u64);
-    let count = text.parse().ok().or_else(float).filter(|_| is_number);
+    let number: Option<f64> = text.parse().ok().filter(|_| is_number);
+    let count = number.filter(whole).map(|float| float as u64);
     *odd |= count.is_none();
     count
 }
