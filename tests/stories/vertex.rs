@@ -215,6 +215,30 @@ fn the_older_models_are_paid_by_the_character() {
     );
 }
 
+// Two rows are 9,000 characters, which is what the run may spend and a little: a third would pass it.
+#[test]
+fn what_is_paid_by_the_character_keeps_to_max_cost() {
+    let db = Vertex::fresh();
+    let mut session = db.session();
+    older_logs(&mut session, 20);
+    session.run("UPDATE logs SET body = repeat('naïve café ', 500) || id");
+    session.run(&format!("SET embedding_backfill.model = '{OLDER}'"));
+    let most = 9_500.0 * PER_MILLION_CHARACTERS / 1e6;
+    let finished = session.embed_all(&format!("'logs', 1, max_cost => {most}"));
+    let finished = finished.unwrap();
+    assert_eq!(
+        (finished.embedded, finished.stopped_because.as_str()),
+        (2, "max_cost")
+    );
+    assert_eq!(db.api.stats().texts_billed, 2);
+    let spent = "SELECT round(cost * 1000000) FROM embedding_backfill.runs";
+    let spent = session.text(&format!("SELECT ({spent})::text"));
+    let characters =
+        session.number(r"SELECT sum(length(regexp_replace(body, '\s', '', 'g')))::int8 FROM logs WHERE embedding IS NOT NULL");
+    let right = (characters as f64 * PER_MILLION_CHARACTERS).round();
+    assert_eq!(spent, right.to_string());
+}
+
 #[test]
 fn the_plan_says_whose_vectors_the_column_may_have() {
     let db = Db::fresh();
