@@ -8,6 +8,7 @@ mod sending;
 use std::time::{Duration, Instant};
 
 use super::audit::{self, Audit, Subject};
+use super::contents::Version;
 use super::error::Error;
 use super::feed::Feed;
 use super::freight::Freight;
@@ -50,6 +51,8 @@ pub struct Backfill {
     max_attempts: u32,
     feed: Feed,
     survey: Survey,
+    /// Some pending rows, to be looked at again before anything is sent.
+    versions: Vec<Version>,
     sample: Option<Job<Freight>>,
     proof: Proof,
     locked: Locked,
@@ -122,6 +125,7 @@ impl Backfill {
             max_attempts,
             feed: Feed::new(limits),
             survey,
+            versions: price.versions,
             proof: Proof::of(sample.as_ref().map_or(0, |job| job.rows.len())),
             sample,
             locked: Locked::default(),

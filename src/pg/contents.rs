@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use pgrx::PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE;
 use pgrx::itemptr::item_pointer_to_u64;
-use pgrx::pg_sys::ItemPointerData;
+use pgrx::pg_sys::{ItemPointerData, TransactionId};
 use pgrx::prelude::*;
 
 use super::error::Error;
@@ -14,6 +14,16 @@ use super::target::Target;
 
 /// Rows and their content.
 pub type Contents = Vec<(Place, String)>;
+
+/// A row as it was at one look, by which it is known at another.
+#[derive(Debug)]
+pub struct Version {
+    pub leaf: usize,
+    pub ctid: ItemPointerData,
+    /// Who wrote it.
+    pub xmin: TransactionId,
+    pub md5: String,
+}
 
 /// Rows read at a time; for many more Postgres would rather look through the whole table.
 pub const READ_AT_ONCE: usize = 200;
@@ -141,6 +151,37 @@ pub fn claim(
         }
     }
     claim()
+}
+
+/// An error where these rows are as they were in another transaction, and each has another content all the same: it
+/// would be paid for, and never be what had been sent when its vector comes.
+pub fn unstable(target: &Target, versions: &[Version]) -> Result<Option<Error>, Error> {
+    let (mut same, mut others) = (0, 0);
+    for version in versions {
+        let statement = format!(
+            "SELECT pg_catalog.md5({content}) {from} AND ctid OPERATOR(pg_catalog.=) $1
+               AND {alias}.xmin OPERATOR(pg_catalog.=) $2
+               AND pg_catalog.pg_relation_filenode({alias}.tableoid) OPERATOR(pg_catalog.=) $3",
+            content = target.content,
+            from = target.rows_of(version.leaf),
+            alias = target.alias,
+        );
+        let file = target.leaves[version.leaf].file;
+        let arguments = [version.ctid.into(), version.xmin.into(), file.into()];
+        Spi::connect(|client| {
+            for row in client.select(&statement, None, &arguments)? {
+                match row.get::<String>(1)?.as_ref() == Some(&version.md5) {
+                    true => same += 1,
+                    false => others += 1,
+                }
+            }
+            Ok::<_, Error>(())
+        })?;
+    }
+    Ok((same == 0 && others > 0).then(|| Error::UnstableContent {
+        relation: target.label.clone(),
+        rows: others,
+    }))
 }
 
 fn places(leaf: usize, table: spi::SpiTupleTable<'_>) -> Result<Contents, Error> {

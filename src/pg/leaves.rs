@@ -11,7 +11,7 @@ use super::sys;
 pub struct Leaf {
     pub oid: Oid,
     /// Another one when the table was rewritten, by VACUUM FULL or the like: then its rows are at other places.
-    file: Oid,
+    pub file: Oid,
     /// And not through the parent.
     by_name: bool,
     /// SQL of type boolean: true for rows of this leaf.

@@ -1,5 +1,6 @@
 //! The price before anything is spent: what a run would send, what that costs, and how it is known.
 
+use super::contents::Version;
 use super::error::Error;
 use super::journal;
 use super::settings;
@@ -27,11 +28,13 @@ pub struct Price {
     pub sample: Vec<(Vec<f32>, String)>,
     /// The first of the contents that would be sent.
     pub contents: Vec<String>,
+    /// Their first rows.
+    pub versions: Vec<Version>,
 }
 
 pub fn of(target: &Target, purpose: &Purpose, batch: usize) -> Result<Price, Error> {
     let survey = survey::survey(target)?;
-    let contents = survey::some_contents(target, LOOKED_AT, BYTES_LOOKED_AT)?;
+    let (contents, versions) = survey::some_contents(target, LOOKED_AT, BYTES_LOOKED_AT)?;
     let sample = match survey.pending > 0 && !journal::knows(target, purpose)? {
         true => space::sample(target)?,
         false => Vec::new(),
@@ -79,6 +82,7 @@ pub fn of(target: &Target, purpose: &Purpose, batch: usize) -> Result<Price, Err
         cost: settings::cost(purpose.model, amount),
         sample,
         contents,
+        versions,
     })
 }
 

@@ -19,9 +19,6 @@ const CHANGED: &str = "a trigger changes the content at each update";
 /// Rows that are paid for, one after the other, and none of them takes its vector.
 const MOST_IN_A_ROW: usize = 1000;
 
-/// The same, of rows whose content is another one when its vector has come, though nobody has changed them.
-const MOST_UNSTABLE: usize = 100;
-
 /// Rows of a run that did not take their vector.
 #[derive(Default)]
 pub struct Refusals {
@@ -29,7 +26,6 @@ pub struct Refusals {
     changed: HashSet<(usize, u64)>,
     /// Since the last one that did.
     in_a_row: usize,
-    unstable: usize,
 }
 
 impl Refusals {
@@ -37,11 +33,6 @@ impl Refusals {
     pub fn count(&mut self, target: &Target, written: &Written) -> Option<Error> {
         if written.rows > 0 {
             self.in_a_row = 0;
-            self.unstable = 0;
-        }
-        self.unstable += written.unstable;
-        if self.unstable >= MOST_UNSTABLE {
-            return self.unstable_content(target);
         }
         self.in_a_row += written.vetoed.len() + written.refused.len();
         let reason = written.refused.last().map(|(_, reason)| reason.as_str());
@@ -49,14 +40,6 @@ impl Refusals {
             relation: target.label.clone(),
             rows: self.in_a_row,
             reason: reason.unwrap_or(VETOED).to_owned(),
-        })
-    }
-
-    /// An error where no content was what it had been.
-    pub fn unstable_content(&self, target: &Target) -> Option<Error> {
-        (self.unstable > 0).then(|| Error::UnstableContent {
-            relation: target.label.clone(),
-            rows: self.unstable,
         })
     }
 

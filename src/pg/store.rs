@@ -54,8 +54,6 @@ pub struct Written {
     pub changed: Vec<(Place, Place)>,
     /// Rows that somebody else has locked; unchanged so far.
     pub locked: Vec<Made>,
-    /// Rows that are as they were, where the content is another one all the same.
-    pub unstable: usize,
 }
 
 impl Written {
@@ -65,7 +63,6 @@ impl Written {
         self.refused.extend(more.refused);
         self.changed.extend(more.changed);
         self.locked.extend(more.locked);
-        self.unstable += more.unstable;
     }
 }
 
@@ -149,11 +146,6 @@ fn lock<'a>(
     let (free, others): (Vec<_>, Vec<_>) =
         rows.iter().partition(|(place, _)| unchanged(&found, place));
     if !others.is_empty() {
-        let others_content = |(place, _): &&&Made| {
-            let md5 = found.get(&item_pointer_to_u64(place.ctid));
-            md5.is_some_and(|md5| *md5 != place.md5)
-        };
-        written.unstable += others.iter().filter(others_content).count();
         // What can be seen unchanged and could not be locked is in somebody else's hands.
         let found = look(target, leaf, others.iter().copied(), "")?;
         let locked = others

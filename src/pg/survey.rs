@@ -2,6 +2,7 @@
 
 use pgrx::prelude::*;
 
+use super::contents::Version;
 use super::error::Error;
 use super::sys;
 use super::target::Target;
@@ -45,24 +46,28 @@ pub fn totals(target: &Target) -> Result<Totals, Error> {
 }
 
 /// Contents of rows that are pending, for a look and an estimate: up to `limit`, and no more when they have `most_bytes`.
+/// Besides, the first of the rows.
 pub fn some_contents(
     target: &Target,
     limit: usize,
     most_bytes: usize,
-) -> Result<Vec<String>, Error> {
+) -> Result<(Vec<String>, Vec<Version>), Error> {
     const CHUNK: std::ffi::c_long = 10;
+    const FIRST: usize = 5;
     let mut contents = Vec::new();
+    let mut versions = Vec::new();
     let mut bytes = 0;
     for leaf in 0..target.leaves.len() {
         if contents.len() == limit || bytes >= most_bytes {
             break;
         }
         let statement = format!(
-            "SELECT {} {} AND {} LIMIT {}",
-            target.content,
-            target.rows_of(leaf),
-            target.pending(),
-            limit - contents.len()
+            "SELECT {content}, ctid, {alias}.xmin, pg_catalog.md5({content}) {from} AND {pending} LIMIT {limit}",
+            content = target.content,
+            alias = target.alias,
+            from = target.rows_of(leaf),
+            pending = target.pending(),
+            limit = limit - contents.len()
         );
         Spi::connect(|client| {
             let arguments = [target.rejected.clone().into()];
@@ -71,9 +76,21 @@ pub fn some_contents(
                 let rows = cursor.fetch(CHUNK)?;
                 let is_last = rows.is_empty();
                 for row in rows {
-                    if let Some(content) = row.get::<String>(1)? {
-                        bytes += content.len();
-                        contents.push(content);
+                    let Some(content) = row.get::<String>(1)? else {
+                        continue;
+                    };
+                    bytes += content.len();
+                    contents.push(content);
+                    if versions.len() < FIRST
+                        && let (Some(ctid), Some(xmin), Some(md5)) =
+                            (row.get(2)?, row.get(3)?, row.get(4)?)
+                    {
+                        versions.push(Version {
+                            leaf,
+                            ctid,
+                            xmin,
+                            md5,
+                        });
                     }
                 }
                 sys::free_tuples();
@@ -84,7 +101,7 @@ pub fn some_contents(
             Ok::<_, Error>(())
         })?;
     }
-    Ok(contents)
+    Ok((contents, versions))
 }
 
 pub fn survey(target: &Target) -> Result<Survey, Error> {

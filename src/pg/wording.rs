@@ -131,8 +131,8 @@ impl Error {
             ),
             UnstableContent { relation, rows } => parts(
                 ERRCODE_INVALID_PARAMETER_VALUE,
-                format!("the content of {rows} rows of {relation} in a row was another one when its vector had come, though nobody had changed them"),
-                "say content => '...' with what is the same at each look: columns of the row, without now(), random() or what changes all the time",
+                format!("the content of {rows} rows of {relation} was another one at a second look, though nobody had changed the table"),
+                "say content => '...' with what stays the same: columns of the row, without now(), random() or what changes all the time",
             ),
             BlankText { place } => parts(
                 ERRCODE_INVALID_PARAMETER_VALUE,

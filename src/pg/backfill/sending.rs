@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Backfill;
 use crate::engine::batch::{self, Job};
+use crate::pg::contents;
 use crate::pg::error::Error;
 use crate::pg::feed::Fed;
 use crate::pg::freight::Freight;
@@ -19,6 +20,11 @@ impl Backfill {
             if self.feed.limits.out_of_time(Duration::ZERO) {
                 self.stop(Stop::Limit(Reached::Duration));
             }
+            return Ok(());
+        }
+        let versions = std::mem::take(&mut self.versions);
+        if let Some(error) = contents::unstable(&self.target, &versions)? {
+            self.stop(Stop::Failed(error));
             return Ok(());
         }
         if let Some(sample) = self.sample.take() {
@@ -86,8 +92,7 @@ impl Backfill {
                 self.locked.forget_given_up();
             }
             if !told.again && !new_leaves {
-                let unstable = self.refusals.unstable_content(&self.target);
-                self.stop(unstable.map_or(Stop::Done, Stop::Failed));
+                self.stop(Stop::Done);
                 return Ok(());
             }
         }
