@@ -161,13 +161,18 @@ pub fn unstable(target: &Target, versions: &[Version]) -> Result<Option<Error>, 
         let statement = format!(
             "SELECT pg_catalog.md5({content}) {from} AND ctid OPERATOR(pg_catalog.=) $1
                AND {alias}.xmin OPERATOR(pg_catalog.=) $2
-               AND pg_catalog.pg_relation_filenode({alias}.tableoid) OPERATOR(pg_catalog.=) $3",
+               AND pg_catalog.pg_relation_filenode($3) OPERATOR(pg_catalog.=) $4",
             content = target.content,
             from = target.rows_of(version.leaf),
             alias = target.alias,
         );
-        let file = target.leaves[version.leaf].file;
-        let arguments = [version.ctid.into(), version.xmin.into(), file.into()];
+        let leaf = &target.leaves[version.leaf];
+        let arguments = [
+            version.ctid.into(),
+            version.xmin.into(),
+            leaf.oid.into(),
+            leaf.file.into(),
+        ];
         Spi::connect(|client| {
             for row in client.select(&statement, None, &arguments)? {
                 match row.get::<String>(1)?.as_ref() == Some(&version.md5) {

@@ -122,18 +122,24 @@ pub fn open(
     })
 }
 
-/// Deletes what is old, but for what still works, and what tells of which model the vectors of a column are.
+/// Deletes what is old, but for what still works, and what tells of which model the vectors of a column are. It waits
+/// for nobody who does the same, and leaves it to others where what they have done meanwhile would be an error.
 fn prune() -> Result<(), Error> {
     run(
-        "DELETE FROM embedding_backfill.journal AS old
-         WHERE started < now() - make_interval(days => $1)
-           AND NOT (state = 'running'
-                AND EXISTS (SELECT FROM embedding_backfill.runs AS r WHERE r.run = old.run AND r.state = 'running'))
-           AND NOT (embedded > 0
-                AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = old.relation)
-                AND NOT EXISTS (SELECT FROM embedding_backfill.journal AS newer
-                                WHERE newer.lock_key = old.lock_key AND newer.relation = old.relation
-                                  AND newer.embedded > 0 AND newer.run > old.run))",
+        "WITH old AS (
+             SELECT run FROM embedding_backfill.journal AS old
+             WHERE started < now() - make_interval(days => $1)
+               AND current_setting('transaction_isolation') = 'read committed'
+               AND NOT (state = 'running'
+                    AND EXISTS (SELECT FROM embedding_backfill.runs AS r
+                                WHERE r.run = old.run AND r.state = 'running'))
+               AND NOT (embedded > 0
+                    AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = old.relation)
+                    AND NOT EXISTS (SELECT FROM embedding_backfill.journal AS newer
+                                    WHERE newer.lock_key = old.lock_key AND newer.relation = old.relation
+                                      AND newer.embedded > 0 AND newer.run > old.run))
+             FOR UPDATE OF old SKIP LOCKED)
+         DELETE FROM embedding_backfill.journal AS journal USING old WHERE journal.run = old.run",
         &[settings::journal_retention().into()],
     )
 }

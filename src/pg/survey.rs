@@ -46,7 +46,7 @@ pub fn totals(target: &Target) -> Result<Totals, Error> {
 }
 
 /// Contents of rows that are pending, for a look and an estimate: up to `limit`, and no more when they have `most_bytes`.
-/// Besides, the first of the rows.
+/// Besides, the first of the rows, where the caller may see who wrote them.
 pub fn some_contents(
     target: &Target,
     limit: usize,
@@ -56,15 +56,18 @@ pub fn some_contents(
     const FIRST: usize = 5;
     let mut contents = Vec::new();
     let mut versions = Vec::new();
+    let xmin = match may_read_xmin(target)? {
+        true => format!("{}.xmin", target.alias),
+        false => "NULL::pg_catalog.xid".into(),
+    };
     let mut bytes = 0;
     for leaf in 0..target.leaves.len() {
         if contents.len() == limit || bytes >= most_bytes {
             break;
         }
         let statement = format!(
-            "SELECT {content}, ctid, {alias}.xmin, pg_catalog.md5({content}) {from} AND {pending} LIMIT {limit}",
+            "SELECT {content}, ctid, {xmin}, pg_catalog.md5({content}) {from} AND {pending} LIMIT {limit}",
             content = target.content,
-            alias = target.alias,
             from = target.rows_of(leaf),
             pending = target.pending(),
             limit = limit - contents.len()
@@ -102,6 +105,23 @@ pub fn some_contents(
         })?;
     }
     Ok((contents, versions))
+}
+
+/// Who has rights on single columns may not.
+fn may_read_xmin(target: &Target) -> Result<bool, Error> {
+    let may = sys::with_pinned_search_path(|| {
+        Spi::connect(|client| {
+            client
+                .select(
+                    "SELECT has_column_privilege($1::oid, 'xmin', 'SELECT')",
+                    None,
+                    &[target.oid.into()],
+                )?
+                .first()
+                .get_one::<bool>()
+        })
+    })?;
+    Ok(may.unwrap_or(false))
 }
 
 pub fn survey(target: &Target) -> Result<Survey, Error> {

@@ -239,6 +239,30 @@ fn old_runs_are_pruned() {
     );
 }
 
+// Would pass wrongly if there were nothing to delete: the first of them deletes it, and it is gone in the end.
+#[test]
+fn who_prunes_holds_up_nobody() {
+    let db = Db::fresh();
+    let mut session = db.session();
+    logs(&mut session, 40);
+    for _ in 0..3 {
+        session.embed_all("'logs', max_rows => 5").unwrap();
+    }
+    age(&mut session, 91);
+    let mut first = db.session();
+    first.run("BEGIN");
+    assert_eq!(first.embed("'logs', 5").unwrap(), 5);
+    for begin in ["BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ"] {
+        let mut other = db.session();
+        other.run(&format!("SET statement_timeout = '20s'; {begin}"));
+        assert_eq!(other.embed("'logs', 5").unwrap(), 5);
+        other.run("COMMIT");
+    }
+    assert_eq!(runs(&mut session).len(), 5);
+    first.run("COMMIT");
+    assert_eq!(runs(&mut session).len(), 4);
+}
+
 #[test]
 fn what_is_old_and_still_of_use_is_kept() {
     let db = Db::fresh();
