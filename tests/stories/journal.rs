@@ -248,7 +248,7 @@ fn who_prunes_holds_up_nobody() {
     for _ in 0..3 {
         session.embed_all("'logs', max_rows => 5").unwrap();
     }
-    age(&mut session, 91);
+    session.run("UPDATE embedding_backfill.journal SET started = now() - interval '91 days'");
     let mut first = db.session();
     first.run("BEGIN");
     assert_eq!(first.embed("'logs', 5").unwrap(), 5);
