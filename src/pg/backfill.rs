@@ -37,6 +37,10 @@ use crate::gemini::request::Purpose;
 /// While answers keep coming: what a crash may cost, and for how long a row that has just been written is locked.
 const COMMIT_EVERY: Duration = Duration::from_millis(100);
 
+/// While answers keep coming: for how long they are gathered before the next step, which costs as much for one as for
+/// several.
+const GATHER: Duration = Duration::from_millis(5);
+
 const FUNCTION: &str = "embed_all_missing";
 
 pub struct Backfill {
@@ -190,8 +194,8 @@ impl Backfill {
     /// Writes some of what has arrived, and sends as much; false when no more has arrived.
     fn exchange(&mut self) -> Result<bool, Error> {
         let mut taken = 0;
-        // Never all before more is sent, or the workers would run dry.
-        while taken < self.concurrency
+        // Few before more is sent, or the workers would run dry.
+        while taken < (self.concurrency / 4).max(1)
             && let Some(outcome) = self.pipeline.try_next()
         {
             self.take(outcome)?;
@@ -227,7 +231,11 @@ impl Backfill {
             return Ok(());
         }
         let most = self.feed.limits.until_deadline().min(most);
-        wait::for_outcome(&mut self.wake, Some(most))
+        wait::for_outcome(&mut self.wake, Some(most))?;
+        match self.wrote {
+            true => wait::for_more(&mut self.wake, GATHER),
+            false => Ok(()),
+        }
     }
 
     /// Nothing is on its way, and no vector waits for its row.

@@ -26,6 +26,17 @@ pub fn for_outcome(wake: &mut Wake, most: Option<Duration>) -> Result<(), Error>
     }
 }
 
+/// Lets more outcomes arrive.
+pub fn for_more(wake: &mut Wake, time: Duration) -> Result<(), Error> {
+    let until = Instant::now() + time;
+    while let left = until.saturating_duration_since(Instant::now())
+        && !left.is_zero()
+    {
+        for_outcome(wake, Some(left))?;
+    }
+    Ok(())
+}
+
 /// Sleeps, but for interrupts and whatever else sets the latch.
 pub fn briefly() {
     check_for_interrupts!();
