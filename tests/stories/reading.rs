@@ -30,8 +30,11 @@ fn large_contents_are_read_as_they_can_be_sent() {
     thread::scope(|scope| {
         let call = scope.spawn(|| caller.embed_all("'logs', 100").unwrap());
         wait_until("a request is held and the next is ready", || {
-            let waits = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CALL %' AND state = 'active' AND backend_xmin IS NULL";
-            db.api.stats().in_flight == 1 && session.number(waits) == 1
+            let waits = format!(
+                "SELECT count(*) FROM pg_stat_activity WHERE pid = {} AND state = 'active' AND backend_xmin IS NULL",
+                backend.pid()
+            );
+            db.api.stats().in_flight == 1 && session.number(&waits) == 1
         });
         let taken = backend.memory_kb() - before;
         assert!(taken < MOST_KB, "{taken} kB");
