@@ -37,6 +37,7 @@ mod in_use;
 mod injection;
 mod install;
 mod journal;
+mod journal_pruning;
 mod journal_readers;
 mod key;
 mod limits;
