@@ -7,14 +7,14 @@ use std::{
 };
 
 use serde_json::json;
-use support::{Chroma, Finished, Gateway, Verdict, refused, wait_until};
+use support::{Chroma, Finished, Gateway, Verdict, refused};
 
 use crate::{
     fixtures::{filled, right},
     mirror::{mirrors_logs, same},
     mirror_failures::refusing,
     mirror_meanwhile::{pending, warnings},
-    mirror_waiting::Barrier,
+    mirror_waiting::{Barrier, tell_to_stop},
 };
 
 const CALL: &str = "'logs', 10, mirror => 'logs'";
@@ -73,12 +73,7 @@ fn embed_stop_waits_for_what_is_on_its_way_to_chroma() {
     let told = thread::scope(|scope| {
         let call = scope.spawn(|| db.session().embed_all(CALL).unwrap());
         barrier.wait(2);
-        assert_eq!(session.text("SELECT embed_stop('logs')::text"), "true");
-        let asked = session.text("SELECT clock_timestamp()::text");
-        let knows = format!(
-            "SELECT count(*) FROM embedding_backfill.progress JOIN embedding_backfill.runs USING (run) WHERE updated > '{asked}'"
-        );
-        wait_until("it knows", || session.number(&knows) == 1);
+        tell_to_stop(&mut session);
         assert!(!call.is_finished());
         barrier.open();
         call.join().unwrap()

@@ -131,6 +131,17 @@ fn a_cancel_ends_it_at_once() {
     mirrors_logs(&mut session, &store);
 }
 
+/// Calls embed_stop, and waits until the run knows: it looks when it updates its entry, and then waits for the requests in flight,
+/// so that no answer is lost.
+pub fn tell_to_stop(session: &mut Session) {
+    assert_eq!(session.text("SELECT embed_stop('logs')::text"), "true");
+    let asked = session.text("SELECT clock_timestamp()::text");
+    let knows = format!(
+        "SELECT count(*) FROM embedding_backfill.progress JOIN embedding_backfill.runs USING (run) WHERE updated > '{asked}'"
+    );
+    wait_until("it knows", || session.number(&knows) == 1);
+}
+
 // Nothing is removed before all rows were looked at.
 #[test]
 fn embed_stop_ends_it_without_a_loss() {
@@ -141,13 +152,7 @@ fn embed_stop_ends_it_without_a_loss() {
     let (mirrored, removed) = thread::scope(|scope| {
         let call = scope.spawn(|| db.session().mirror(CALL).unwrap());
         barrier.wait(2);
-        assert_eq!(session.text("SELECT embed_stop('logs')::text"), "true");
-        // It looks when it updates its entry, and then waits for the requests in flight, so that no answer is lost.
-        let asked = session.text("SELECT clock_timestamp()::text");
-        let knows = format!(
-            "SELECT count(*) FROM embedding_backfill.progress JOIN embedding_backfill.runs USING (run) WHERE updated > '{asked}'"
-        );
-        wait_until("it knows", || session.number(&knows) == 1);
+        tell_to_stop(&mut session);
         assert!(!call.is_finished());
         barrier.open();
         call.join().unwrap()
